@@ -1,0 +1,115 @@
+//! Actions: what takes several requests.
+
+use std::collections::BTreeMap;
+
+use bucketwheel::call::{Action, ApiPath, Message, Method, Problem};
+use bucketwheel::credential::CredentialId;
+use bucketwheel::ports::{Edge, Queue, Table, TableError};
+use bucketwheel::store::hooks::{self, HookSecrets};
+use bucketwheel::token::AccessToken;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use crate::Worker;
+use crate::exchange::{Received, Stop};
+use crate::work::Again;
+
+impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
+    pub(crate) async fn action(
+        &self,
+        message: &Message,
+        action: &Action,
+        token: &AccessToken,
+    ) -> Result<Received, Stop> {
+        match action {
+            Action::EnsureHook { repository, events } => {
+                self.ensure_hook(&message.credential, token, repository, events).await
+            }
+        }
+    }
+
+    /// Looks first, so it can be repeated: a hook with our address is set right, a missing one is made.
+    /// The secret is stored before Bitbucket learns it, since the first delivery may come at once.
+    async fn ensure_hook(
+        &self,
+        credential: &CredentialId,
+        token: &AccessToken,
+        repository: &str,
+        events: &[String],
+    ) -> Result<Received, Stop> {
+        let path = |rest: &str| {
+            ApiPath::parse(&format!("repositories/{repository}/hooks{rest}")).map_err(|error| {
+                Stop::Failed(
+                    Problem::new("bad_repository", error.to_string(), "Write workspace/repository."),
+                    None,
+                )
+            })
+        };
+        let secret = self.hook_secret(credential).await?;
+        let address = self.webhook_url(credential);
+        let query = BTreeMap::from([("pagelen".to_owned(), "100".to_owned())]);
+        let listed = self.exchange(credential, token, Method::Get, &path("")?, &query, None).await?;
+        let hook = json!({
+            "description": "Bucketwheel",
+            "url": address,
+            "active": true,
+            "events": events,
+            "secret": secret.expose_secret(),
+        });
+        let none = BTreeMap::new();
+        let sent = match ours(&listed, &address) {
+            Some(uuid) => {
+                let path = path(&format!("/{uuid}"))?;
+                self.exchange(credential, token, Method::Put, &path, &none, Some(&hook)).await
+            }
+            None => self.exchange(credential, token, Method::Post, &path("")?, &none, Some(&hook)).await,
+        };
+        match sent {
+            // Doing it again is harmless, so an unclear end is no end.
+            Err(Stop::Unknown(_)) => {
+                Err(Stop::Again(Again::Later("it is unclear whether the hook was made")))
+            }
+            sent => sent,
+        }
+    }
+
+    /// The credential's newest hook secret; made if there is none.
+    async fn hook_secret(&self, credential: &CredentialId) -> Result<SecretString, Stop> {
+        let stored = hooks::get(&self.table, credential).await.map_err(Again::from)?;
+        if let Some(stored) = stored {
+            return newest(&stored, self, credential);
+        }
+        let secret = SecretString::from(hex::encode(self.edge.random::<64>()));
+        let first = HookSecrets::first(&self.hook_ring, credential, &secret, self.edge.random());
+        match hooks::put_first(&self.table, credential, &first).await {
+            Ok(()) => Ok(secret),
+            Err(TableError::Refused) => Err(Stop::Again(Again::Elsewhere)),
+            Err(error) => Err(Stop::Again(error.into())),
+        }
+    }
+
+    fn webhook_url(&self, credential: &CredentialId) -> String {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("webhooks/bitbucket-cloud/{credential}"));
+        url.to_string()
+    }
+}
+
+fn newest<T, Q, E>(
+    stored: &HookSecrets,
+    worker: &Worker<T, Q, E>,
+    credential: &CredentialId,
+) -> Result<SecretString, Stop> {
+    let opened = stored.open(&worker.hook_ring, credential).map_err(|error| {
+        let resolution = "Put the dropped key back on the hook keyring.";
+        Stop::Failed(Problem::new("cannot_unseal", error.to_string(), resolution), None)
+    })?;
+    let newest = opened.into_iter().max_by_key(|secret| secret.version);
+    newest.map(|secret| secret.secret).ok_or(Stop::Again(Again::Later("the hook has no secret")))
+}
+
+fn ours(listed: &Received, address: &str) -> Option<String> {
+    let listed = listed.json()?;
+    let hook = listed["values"].as_array()?.iter().find(|hook| hook["url"] == address)?;
+    hook["uuid"].as_str().map(str::to_owned)
+}

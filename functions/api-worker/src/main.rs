@@ -1,0 +1,40 @@
+//! Wiring of api-worker: settings, adapters, and the Lambda runtime.
+
+use api_worker::Worker;
+use aws_lambda_events::sqs::SqsEvent;
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
+use bucketwheel::bitbucket::Api;
+use bucketwheel::{config, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let mut settings = config::from_env();
+    telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
+    let account = Account::from(&mut settings);
+    let table = settings.text("BUCKETWHEEL_TABLE");
+    let results = settings.text("BUCKETWHEEL_RESULTS_QUEUE");
+    let nudges = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
+    let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
+    let hook_ring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
+    let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
+    let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
+    settings.finish()?;
+
+    let secrets = Secrets::new(&account);
+    let worker = Worker {
+        table: DynamoTable::new(&account, table),
+        results: SqsQueue::new(&account, results),
+        nudges: SqsQueue::new(&account, nudges),
+        edge: Host,
+        access_ring: secrets.keyring(&access_ring).await?,
+        hook_ring: secrets.keyring(&hook_ring).await?,
+        api: Api::new(api)?,
+        public_url,
+    };
+    let worker = &worker;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, Error>(worker.batch(event.payload).await)
+    }))
+    .await
+}

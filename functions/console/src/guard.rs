@@ -1,0 +1,169 @@
+//! Who may enter. Every path that is not named here needs the operator.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use bucketwheel::ports::{Edge, Queue, Table};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN, REFERER, WWW_AUTHENTICATE};
+use http::{Method, Uri};
+use jiff::Timestamp;
+use url::Url;
+
+use crate::Console;
+use crate::pages::login;
+use crate::pages::notice::Notice;
+use crate::problem::{Area, ErrorAnswer};
+use crate::session::{self, Operator};
+
+/// What the guard decides.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Come in.
+    Enter,
+    /// Nobody we know.
+    Unknown,
+    /// A known browser, sent by a page that is not ours.
+    Elsewhere,
+}
+
+/// Lets a request pass to its handler, or answers it.
+pub(crate) async fn enter<T, Q, E>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    request: Request,
+    next: Next,
+) -> Response
+where
+    T: Table + 'static,
+    Q: Queue + 'static,
+    E: Edge + 'static,
+{
+    let now = console.edge.now();
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let area = Area::of(uri.path());
+    match judge(&console.operator, &console.public_url, area, method, headers, now) {
+        Verdict::Enter => next.run(request).await,
+        Verdict::Elsewhere => ErrorAnswer::elsewhere(&console.address("/")).into_response(),
+        Verdict::Unknown if area == Area::Api => {
+            ([(WWW_AUTHENTICATE, "Bearer")], ErrorAnswer::not_signed_in()).into_response()
+        }
+        Verdict::Unknown => Redirect::to(&way_to_login(method, uri)).into_response(),
+    }
+}
+
+fn judge(
+    operator: &Operator,
+    public_url: &Url,
+    area: Area,
+    method: &Method,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Verdict {
+    // Another site cannot make a browser send this header, so it needs no look at the origin.
+    if area == Area::Api && headers.contains_key(AUTHORIZATION) {
+        let known = bearer(headers).is_some_and(|token| operator.knows(token));
+        return if known { Verdict::Enter } else { Verdict::Unknown };
+    }
+    let cookie = texts(headers, COOKIE).find_map(session::find);
+    match (area, cookie) {
+        (Area::Open, None) => Verdict::Enter,
+        (Area::Api | Area::Pages, None) => Verdict::Unknown,
+        (Area::Api | Area::Pages, Some(cookie)) if !operator.admits(cookie, now) => Verdict::Unknown,
+        (_, Some(_)) if method.is_safe() || from_here(headers, public_url) => Verdict::Enter,
+        (_, Some(_)) => Verdict::Elsewhere,
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether one of our own pages caused the request. Browsers say so in `Origin`, or else in `Referer`.
+fn from_here(headers: &HeaderMap, public_url: &Url) -> bool {
+    let said = headers.get(ORIGIN).or_else(|| headers.get(REFERER));
+    let said = said.and_then(|value| value.to_str().ok()).and_then(|value| Url::parse(value).ok());
+    said.is_some_and(|page| page.origin() == public_url.origin())
+}
+
+fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+/// The login page, which then leads back. It also tells an end user, who has no session and comes from
+/// a connect, how that went.
+fn way_to_login(method: &Method, uri: &Uri) -> String {
+    let notice = Notice::from_query(uri.query());
+    let next = method.is_safe().then(|| uri.path_and_query().map_or(uri.path(), |whole| whole.as_str()));
+    login::address(if notice.is_some() { Some(uri.path()) } else { next }, notice.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use secrecy::SecretString;
+
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn verdict(area: Area, method: Method, headers: &[(HeaderName, &str)]) -> Verdict {
+        let operator = Operator::new(SecretString::from(TOKEN)).expect("a token");
+        let now = Timestamp::from_second(1_000).expect("a time");
+        let cookie = format!("{}={}", session::COOKIE, operator.sign(now));
+        let public_url = Url::parse("https://bw.example/").expect("an address");
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let value = value.replace("$COOKIE", &cookie);
+            map.append(name, HeaderValue::from_str(&value).expect("a header"));
+        }
+        judge(&operator, &public_url, area, &method, &map, now)
+    }
+
+    #[test]
+    fn a_write_by_cookie_must_come_from_our_own_pages() {
+        let ours = (COOKIE, "$COOKIE");
+        for (headers, want) in [
+            (vec![(ORIGIN, "https://bw.example")], Verdict::Enter),
+            (vec![(REFERER, "https://bw.example/credentials?x=1")], Verdict::Enter),
+            (vec![], Verdict::Elsewhere),
+            (vec![(ORIGIN, "null")], Verdict::Elsewhere),
+            (vec![(ORIGIN, "https://evil.example")], Verdict::Elsewhere),
+            (vec![(ORIGIN, "http://bw.example")], Verdict::Elsewhere),
+            (vec![(ORIGIN, "https://bw.example:8443")], Verdict::Elsewhere),
+            (vec![(ORIGIN, "https://bw.example.evil.example")], Verdict::Elsewhere),
+            (vec![(ORIGIN, "https://evil.example"), (REFERER, "https://bw.example/")], Verdict::Elsewhere),
+            (vec![(REFERER, "https://evil.example/https://bw.example/")], Verdict::Elsewhere),
+        ] {
+            for area in [Area::Open, Area::Pages, Area::Api] {
+                let mut all = headers.clone();
+                all.push(ours.clone());
+                assert_eq!(verdict(area, Method::POST, &all), want, "{area:?} {headers:?}");
+                assert_eq!(verdict(area, Method::GET, &all), Verdict::Enter, "{area:?} {headers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_token_opens_the_api_from_anywhere_and_no_page() {
+        let right = [(AUTHORIZATION, "bearer 0123456789abcdef"), (ORIGIN, "https://elsewhere.example")];
+        assert_eq!(verdict(Area::Api, Method::POST, &right), Verdict::Enter);
+        assert_eq!(verdict(Area::Pages, Method::GET, &right), Verdict::Unknown);
+        for wrong in ["Bearer 0123456789abcdeg", "Bearer", "Bearer ", "Basic 0123456789abcdef", ""] {
+            assert_eq!(verdict(Area::Api, Method::GET, &[(AUTHORIZATION, wrong)]), Verdict::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_wrong_token_is_not_saved_by_a_cookie() {
+        let both = [(AUTHORIZATION, "Bearer wrong"), (COOKIE, "$COOKIE")];
+        assert_eq!(verdict(Area::Api, Method::GET, &both), Verdict::Unknown);
+    }
+
+    #[test]
+    fn the_session_may_stand_in_the_second_cookie_header() {
+        let two = [(COOKIE, "a=1"), (COOKIE, "$COOKIE")];
+        assert_eq!(verdict(Area::Pages, Method::GET, &two), Verdict::Enter);
+    }
+}

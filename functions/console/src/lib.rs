@@ -1,0 +1,90 @@
+//! The operator's pages and JSON API, behind one token.
+//!
+//! A request passes, from the outside in: the security headers (`problem::dress`), the guard
+//! (`guard::enter`), and the handler of its route. Whatever goes wrong on the way is an
+//! `ErrorAnswer`, and the path decides whether a program or a person reads it.
+
+mod api;
+mod guard;
+mod pages;
+mod problem;
+mod request;
+pub mod session;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use bucketwheel::credential::CredentialId;
+use bucketwheel::ports::{Edge, Queue, Table};
+use session::Operator;
+use url::Url;
+
+use problem::ErrorAnswer;
+
+/// The longest body that is read, in bytes. A message of the calls queue must fit into SQS anyway.
+const LONGEST_BODY: usize = 256 * 1024;
+
+/// What the pages and the API work on.
+#[derive(Debug)]
+pub struct Console<T, Q, E> {
+    /// Credentials, connect links and calls.
+    pub table: T,
+    /// Where calls go.
+    pub calls: Q,
+    /// Where a wish to refresh a credential goes.
+    pub nudges: Q,
+    /// Time and randomness.
+    pub edge: E,
+    /// Who may enter.
+    pub operator: Operator,
+    /// Where browsers and Bitbucket find this installation: scheme, host and port.
+    pub public_url: Url,
+}
+
+impl<T, Q, E> Console<T, Q, E> {
+    /// The public address of a path that begins with a slash.
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url.origin().ascii_serialization())
+    }
+
+    /// Where Bitbucket sends the deliveries of a credential.
+    fn webhook_url(&self, id: &CredentialId) -> String {
+        self.address(&format!("/webhooks/bitbucket-cloud/{id}"))
+    }
+}
+
+/// All routes of the console.
+pub fn router<T, Q, E>(console: Console<T, Q, E>) -> Router
+where
+    T: Table + 'static,
+    Q: Queue + 'static,
+    E: Edge + 'static,
+{
+    let console = Arc::new(console);
+    Router::new()
+        .route("/", get(async || Redirect::to("/credentials")))
+        .route("/assets/console.css", get(pages::style))
+        .route("/login", get(pages::login::show).post(pages::login::enter::<T, Q, E>))
+        .route("/logout", post(pages::login::leave))
+        .route("/credentials", get(pages::credentials::show::<T, Q, E>))
+        .route("/credentials/{id}", get(pages::credential::show::<T, Q, E>))
+        .route("/api/credentials", get(api::credentials::list::<T, Q, E>))
+        .route("/api/credentials/{id}", get(api::credentials::show::<T, Q, E>))
+        .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
+        .route("/api/connect-links", post(api::connect_links::make::<T, Q, E>))
+        .route("/api/calls", post(api::calls::submit::<T, Q, E>))
+        .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))
+        .method_not_allowed_fallback(async || ErrorAnswer::wrong_method())
+        .fallback(async || ErrorAnswer::no_such_page())
+        .layer(from_fn_with_state(Arc::clone(&console), guard::enter::<T, Q, E>))
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(from_fn(problem::dress))
+        .with_state(console)
+}

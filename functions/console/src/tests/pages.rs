@@ -1,0 +1,75 @@
+//! What people see.
+
+use super::*;
+use bucketwheel::credential::{Cause, Health};
+use bucketwheel::rotation::{Claim, Intent, Lease};
+use http::header::LOCATION;
+
+#[tokio::test]
+async fn the_first_page_says_what_to_do_and_later_ones_list() {
+    let world = World::new();
+    let empty = world.look("/credentials").await;
+    for text in ["https://bw.example/oauth/callback", "bucketwheel connect", "/api/connect-links"] {
+        assert!(empty.text.contains(text), "{text}");
+    }
+    assert_eq!(world.look("/").await.header(LOCATION), "/credentials");
+
+    world.connected("c-2", "<script>alert(1)</script>").await;
+    world.connected("c-1", "Build bot").await;
+    let list = world.look("/credentials").await.text;
+    assert!(list.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !list.contains("<script"), "{list}");
+    for text in ["Build bot", "OAuth, per user", "Ada &amp; Co", "acme", "2026-11-21 05:10 UTC", " up</span>"]
+    {
+        assert!(list.contains(text), "{text}");
+    }
+    assert!(list.find("c-1") < list.find("c-2"));
+
+    let first = world.look("/credentials?limit=1").await.text;
+    assert!(first.contains("Build bot") && !first.contains("c-2"));
+    let next = first.split("href=\"/credentials?after=").nth(1).and_then(|rest| rest.split('"').next());
+    let second = world.look(&format!("/credentials?after={}", next.expect("a next page"))).await.text;
+    assert!(second.contains("c-2") && !second.contains("Build bot"));
+}
+
+#[tokio::test]
+async fn a_credential_is_shown_in_full_and_without_its_tokens() {
+    let world = World::new();
+    let id = world.connected("c-1", "<b>bot</b>").await;
+    let now = world.edge.now();
+    let down = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now };
+    credentials::set_status(&world.table, &id, &down).await.expect("a write");
+    let intent = Intent { id: "run-1".to_owned(), first_spent_at: now, attempts: 2 };
+    let lease = Lease { owner: "run-1".to_owned(), until: now };
+    let claim = Claim { generation: 1, intent, lease, refused_at: None };
+    tokens::claim(&world.table, &id, &claim, now).await.expect("a claim");
+
+    let page = world.look("/credentials/c-1").await.text;
+    for text in [
+        "&lt;b&gt;bot&lt;/b&gt;",
+        "https://bw.example/webhooks/bitbucket-cloud/c-1",
+        Cause::RotationLost.sentence(),
+        Cause::RotationLost.resolution(),
+        "repository:write",
+        "runs so far: 2",
+        "connected",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let seen = world.get("/api/credentials/c-1").await;
+    let detail = seen.json();
+    assert_eq!(detail["status"]["health"], "down");
+    assert_eq!(detail["webhook_url"], "https://bw.example/webhooks/bitbucket-cloud/c-1");
+    assert_eq!(
+        detail["chain"],
+        json!({
+            "generation": 1,
+            "refreshed_at": "2026-11-21T05:10:00Z",
+            "expires_at": "2026-11-21T07:10:00Z",
+            "ended": false,
+            "intent": { "first_spent_at": "2026-11-21T05:10:00Z", "attempts": 2 },
+        })
+    );
+    for text in [page, seen.text] {
+        assert!(!text.contains("hush") && !text.contains("v1.k1") && !text.contains("run-1"), "{text}");
+    }
+}

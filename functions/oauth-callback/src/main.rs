@@ -1,0 +1,34 @@
+//! Wiring of oauth-callback: settings, adapters, and the Lambda runtime.
+
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets};
+use bucketwheel::bitbucket::{Api, Oauth};
+use bucketwheel::{config, telemetry};
+use lambda_http::Error;
+use oauth_callback::{Connect, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let mut settings = config::from_env();
+    telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
+    let account = Account::from(&mut settings);
+    let table = settings.text("BUCKETWHEEL_TABLE");
+    let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
+    let refresh_ring = settings.text("BUCKETWHEEL_REFRESH_KEYRING");
+    let app_secret = settings.text("BUCKETWHEEL_APP_SECRET");
+    let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
+    let site = settings.url("BUCKETWHEEL_BITBUCKET_URL");
+    let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
+    settings.finish()?;
+
+    let secrets = Secrets::new(&account);
+    lambda_http::run(router(Connect {
+        table: DynamoTable::new(&account, table),
+        edge: Host,
+        access_ring: secrets.keyring(&access_ring).await?,
+        refresh_ring: secrets.keyring(&refresh_ring).await?,
+        oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
+        api: Api::new(api)?,
+        public_url,
+    }))
+    .await
+}

@@ -1,0 +1,121 @@
+//! The console's JSON API, as the operator calls it.
+
+use std::time::Duration;
+
+use bucketwheel::call::{Outcome, Problem};
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::profile::Profile;
+
+/// The API of one deployment.
+pub(crate) struct Console {
+    client: Client,
+    base: String,
+    token: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{cause} {resolution}", cause = .0.cause, resolution = .0.resolution)]
+    Refused(Problem),
+    #[error("the console answered {0} without a reason; see its log")]
+    Unexplained(StatusCode),
+    #[error("the console cannot be reached ({0}); is the system running?")]
+    Unreachable(#[from] reqwest::Error),
+    #[error("call {0} has no outcome yet; ask again later with GET /api/calls/{0}")]
+    NoOutcome(String),
+}
+
+/// A connect link.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConnectLink {
+    pub(crate) url: String,
+    pub(crate) credential: String,
+    pub(crate) expires_at: jiff::Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: Problem,
+}
+
+impl Console {
+    pub(crate) fn new(profile: &Profile) -> Result<Self, Error> {
+        Ok(Self {
+            client: client()?,
+            base: profile.public_url.clone(),
+            token: profile.operator_token.clone(),
+        })
+    }
+
+    pub(crate) async fn connect_link(&self, body: &Value) -> Result<ConnectLink, Error> {
+        self.send(self.client.post(self.url("connect-links")).json(body)).await
+    }
+
+    pub(crate) async fn credentials(&self) -> Result<Vec<Value>, Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            values: Vec<Value>,
+            next: Option<String>,
+        }
+        let mut all = Vec::new();
+        let mut query = vec![("limit", "100".to_owned())];
+        loop {
+            let page: Page = self.send(self.client.get(self.url("credentials")).query(&query)).await?;
+            all.extend(page.values);
+            match page.next {
+                Some(next) => query = vec![("limit", "100".to_owned()), ("after", next)],
+                None => return Ok(all),
+            }
+        }
+    }
+
+    pub(crate) async fn credential(&self, id: &str) -> Result<Value, Error> {
+        self.send(self.client.get(self.url(&format!("credentials/{id}")))).await
+    }
+
+    /// Submits a call and waits up to half a minute for its outcome.
+    pub(crate) async fn call(&self, credential: &str, call: &Value) -> Result<Outcome, Error> {
+        #[derive(Deserialize)]
+        struct Submitted {
+            id: String,
+        }
+        let message = json!({ "credential": credential, "call": call });
+        let Submitted { id } = self.send(self.client.post(self.url("calls")).json(&message)).await?;
+        for _ in 0..150 {
+            let found: Value = self.send(self.client.get(self.url(&format!("calls/{id}")))).await?;
+            if let Ok(outcome) = serde_json::from_value(found) {
+                return Ok(outcome);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(Error::NoOutcome(id))
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        let answer = request.bearer_auth(&self.token).send().await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer.json().await?);
+        }
+        match answer.json().await {
+            Ok(Refused { error }) => Err(Error::Refused(error)),
+            Err(_) => Err(Error::Unexplained(status)),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/{path}", self.base)
+    }
+}
+
+/// An HTTP client that follows no redirect: the demo wants to see each of them.
+pub(crate) fn client() -> Result<Client, Error> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    #[expect(clippy::disallowed_methods, reason = "the command line calls the console, not Bitbucket")]
+    let builder = Client::builder();
+    Ok(builder.redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(30)).build()?)
+}

@@ -1,0 +1,67 @@
+"""Runs MiniStack so that it cannot outlive whoever started it.
+
+The starter holds the other end of our standard input. When that end closes, for whatever reason,
+the whole process group goes: MiniStack and every function it started.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+
+def die_with_the_starter():
+    while os.read(0, 4096):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def tee_function_logs(folder):
+    """MiniStack keeps what functions print in memory, per invocation. People want a file, at once."""
+    from ministack.core.lambda_runtime import ProvidedWorker
+
+    pump = ProvidedWorker._pump_output
+
+    class Tee:
+        def __init__(self, stream, path):
+            self.stream, self.path = stream, path
+
+        def readline(self):
+            line = self.stream.readline()
+            with open(self.path, "ab") as file:
+                file.write(line)
+            return line
+
+        def close(self):
+            self.stream.close()
+
+    def pump_and_tee(worker, stream, queue):
+        pump(worker, Tee(stream, os.path.join(folder, worker.func_name + ".log")), queue)
+
+    ProvidedWorker._pump_output = pump_and_tee
+
+
+def read_concurrency_as_a_number():
+    """A parameter of a stack arrives as text. AWS reads it as the number it is; MiniStack compares
+    the text with a number, and no event source is polled any more."""
+    from ministack.services import lambda_svc
+
+    concurrency = lambda_svc._sqs_esm_concurrency
+
+    def numeric(esm, *rest):
+        scaling = esm.get("ScalingConfig") or {}
+        if isinstance(scaling.get("MaximumConcurrency"), str):
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return concurrency(esm, *rest)
+
+    lambda_svc._sqs_esm_concurrency = numeric
+
+
+os.setpgid(0, 0)
+threading.Thread(target=die_with_the_starter, daemon=True).start()
+tee_function_logs(sys.argv.pop(1))
+read_concurrency_as_a_number()
+
+from ministack.app import main  # noqa: E402 (the thread above must already watch)
+
+main()

@@ -1,0 +1,72 @@
+//! The adapters to AWS. No type of an SDK leaves this module.
+//!
+//! Clients are built by hand from the environment that Lambda gives a function: region, credentials,
+//! and an endpoint where somebody set one. Looking elsewhere for them would cost start-up time.
+
+mod edge;
+mod queue;
+mod secrets;
+mod table;
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+pub use edge::Host;
+pub use queue::{Incoming, SqsQueue};
+pub use secrets::{SecretError, Secrets};
+pub use table::DynamoTable;
+
+use crate::config::Settings;
+
+/// How to reach AWS.
+#[derive(Debug, Clone)]
+pub struct Account {
+    region: String,
+    credentials: Credentials,
+    endpoint: Option<String>,
+    http: SharedHttpClient,
+}
+
+/// One client per service, made from the same settings.
+macro_rules! client {
+    ($account:expr, $sdk:ident) => {{
+        let account: &Account = $account;
+        let mut config = $sdk::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::latest())
+            .region($sdk::config::Region::new(account.region.clone()))
+            .credentials_provider(account.credentials.clone())
+            .http_client(account.http.clone())
+            .timeout_config(crate::aws::time_outs());
+        if let Some(endpoint) = &account.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        $sdk::Client::from_conf(config.build())
+    }};
+}
+use client;
+
+impl Account {
+    /// Reads `AWS_REGION`, the credentials and `AWS_ENDPOINT_URL` if it is set.
+    pub fn from(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Self {
+        let region = settings.text("AWS_REGION");
+        let key = settings.text("AWS_ACCESS_KEY_ID");
+        let secret = settings.text("AWS_SECRET_ACCESS_KEY");
+        let session = settings.optional("AWS_SESSION_TOKEN");
+        let endpoint = settings.optional("AWS_ENDPOINT_URL");
+        let credentials = Credentials::new(key, secret, session, None, "environment");
+        let tls = Provider::Rustls(CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+        Self { region, credentials, endpoint, http }
+    }
+}
+
+/// Three attempts, which is what the SDKs make, end before a function is stopped.
+fn time_outs() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(Duration::from_secs(2))
+        .build()
+}

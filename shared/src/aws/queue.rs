@@ -1,0 +1,88 @@
+//! The port [`Queue`] on SQS.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::error::ProvideErrorMetadata;
+
+use super::{Account, client};
+use crate::ports::{Outgoing, Queue, QueueError};
+
+/// One queue.
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+}
+
+impl SqsQueue {
+    /// The queue at `url`.
+    pub fn new(account: &Account, url: String) -> Self {
+        Self { client: client!(account, aws_sdk_sqs), url }
+    }
+}
+
+/// A message that was received and is hidden from others for the queue's visibility time-out.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The text.
+    pub body: String,
+    receipt: String,
+}
+
+impl SqsQueue {
+    /// Receives up to ten messages, waiting up to `seconds` (at most 20) for the first.
+    pub async fn receive(&self, seconds: u8) -> Result<Vec<Incoming>, QueueError> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(seconds.min(20).into())
+            .customize()
+            .config_override(
+                aws_sdk_sqs::config::Config::builder().timeout_config(
+                    TimeoutConfig::builder()
+                        .operation_attempt_timeout(Duration::from_secs(u64::from(seconds) + 5))
+                        .build(),
+                ),
+            )
+            .send()
+            .await
+            .map_err(|error| QueueError::Unavailable(error.into()))?;
+        let messages = received.messages.unwrap_or_default().into_iter();
+        Ok(messages.filter_map(|m| Some(Incoming { body: m.body?, receipt: m.receipt_handle? })).collect())
+    }
+
+    /// Removes a received message for good.
+    pub async fn delete(&self, message: &Incoming) -> Result<(), QueueError> {
+        let deletion = self.client.delete_message().queue_url(&self.url).receipt_handle(&message.receipt);
+        deletion.send().await.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
+    }
+}
+
+impl Queue for SqsQueue {
+    async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+        let sent = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(message.body)
+            .set_message_group_id(message.group)
+            .set_message_deduplication_id(message.dedup)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Only a message that SQS calls malformed is beyond help. A missing permission, a missing
+            // queue or a throttle is our side's fault and may be mended while the sender tries again.
+            Err(error) => match error.code() {
+                Some("InvalidMessageContents" | "InvalidParameterValue") => {
+                    Err(QueueError::Rejected(error.into()))
+                }
+                _ => Err(QueueError::Unavailable(error.into())),
+            },
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Secrets Manager.
+
+use aws_sdk_secretsmanager::Client;
+use secrecy::SecretString;
+
+use super::{Account, client};
+use crate::seal::{Keyring, KeyringError};
+
+/// The secrets of this deployment.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    client: Client,
+}
+
+/// Why a secret could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Secrets Manager did not give it.
+    #[error("secret {name} could not be read")]
+    Unavailable {
+        /// The secret's name.
+        name: String,
+        /// What Secrets Manager said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It has no text.
+    #[error("secret {0} holds no text")]
+    NoText(String),
+    /// Its text is not a keyring.
+    #[error("secret {name} is not a keyring")]
+    NotAKeyring {
+        /// The secret's name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: KeyringError,
+    },
+    /// Its text is not the JSON that was expected. The text itself is not repeated.
+    #[error("secret {0} does not have the expected form")]
+    Malformed(String),
+}
+
+impl Secrets {
+    /// The secrets that `account` may read.
+    pub fn new(account: &Account) -> Self {
+        Self { client: client!(account, aws_sdk_secretsmanager) }
+    }
+
+    /// The text of one secret.
+    pub async fn text(&self, name: &str) -> Result<SecretString, SecretError> {
+        let found = self.client.get_secret_value().secret_id(name).send().await;
+        let found = found
+            .map_err(|error| SecretError::Unavailable { name: name.to_owned(), source: error.into() })?;
+        found.secret_string.map(SecretString::from).ok_or_else(|| SecretError::NoText(name.to_owned()))
+    }
+
+    /// A keyring.
+    pub async fn keyring(&self, name: &str) -> Result<Keyring, SecretError> {
+        let text = self.text(name).await?;
+        Keyring::parse(&text).map_err(|source| SecretError::NotAKeyring { name: name.to_owned(), source })
+    }
+
+    /// A secret whose text is JSON.
+    pub async fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, SecretError> {
+        use secrecy::ExposeSecret;
+        let text = self.text(name).await?;
+        serde_json::from_str(text.expose_secret()).map_err(|_| SecretError::Malformed(name.to_owned()))
+    }
+}

@@ -1,0 +1,260 @@
+//! A credential: one authorised link to Bitbucket.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The name of a credential, as it stands in the webhook address. Opaque; up to 64 characters
+/// `a-z`, `0-9` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CredentialId(String);
+
+/// The text is not a credential id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a credential id has 1 to 64 characters a-z, 0-9 and -")]
+pub struct BadCredentialId;
+
+impl CredentialId {
+    /// A new id: it sorts by the time of its making and carries 80 random bits.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        Self(ulid(now, random))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A lower-case ULID: sorts by time, unguessable enough for an id, not for a secret.
+pub fn ulid(now: Timestamp, random: [u8; 10]) -> String {
+    let mut bytes = [0; 16];
+    bytes[6..].copy_from_slice(&random);
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    ulid::Ulid::from_parts(millis, u128::from_be_bytes(bytes)).to_string().to_lowercase()
+}
+
+impl FromStr for CredentialId {
+    type Err = BadCredentialId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadCredentialId)
+        }
+    }
+}
+
+impl TryFrom<String> for CredentialId {
+    type Error = BadCredentialId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<CredentialId> for String {
+    fn from(id: CredentialId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a credential is authorised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A person's consent to our OAuth consumer (authorization code, RFC 6749 section 4.1). Rotates.
+    OauthUser,
+}
+
+impl Kind {
+    /// The name people see.
+    pub fn title(self) -> &'static str {
+        match self {
+            Kind::OauthUser => "OAuth, per user",
+        }
+    }
+}
+
+/// The Bitbucket account that a credential acts as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The account's uuid, with braces: the only name of it that never changes.
+    pub uuid: String,
+    /// The name it shows to people.
+    pub display_name: String,
+}
+
+/// A set of Bitbucket scopes, such as `repository:write`
+/// (<https://developer.atlassian.com/cloud/bitbucket/bitbucket-cloud-rest-api-scopes>).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scopes(BTreeSet<String>);
+
+impl Scopes {
+    /// Reads a list parted by spaces, as RFC 6749 section 3.3 writes it.
+    pub fn parse(text: &str) -> Self {
+        Self(text.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// The scopes in alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// What a credential is worth right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It works.
+    Up,
+    /// It works for now, and something is wrong.
+    Degraded,
+    /// It does not work.
+    Down,
+    /// An operator switched it off.
+    Disabled,
+}
+
+impl Health {
+    /// The word people see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Up => "up",
+            Health::Degraded => "degraded",
+            Health::Down => "down",
+            Health::Disabled => "disabled",
+        }
+    }
+}
+
+/// Why a credential is not `up`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Bitbucket could not be reached or did not answer sensibly when the token was refreshed.
+    RefreshFailed,
+    /// Bitbucket refused the refresh token once. It is tried again before this is believed.
+    RefreshRefused,
+    /// Bitbucket has refused the refresh token for good, or the rotated one was lost.
+    RotationLost,
+    /// The stored tokens cannot be opened: the key that sealed them has left the keyring.
+    CannotUnseal,
+}
+
+impl Cause {
+    /// A word for machines.
+    pub fn code(self) -> &'static str {
+        match self {
+            Cause::RefreshFailed => "refresh_failed",
+            Cause::RefreshRefused => "refresh_refused",
+            Cause::RotationLost => "rotation_lost",
+            Cause::CannotUnseal => "cannot_unseal",
+        }
+    }
+
+    /// What happened, for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Cause::RefreshFailed => "Bitbucket could not be reached to refresh the token.",
+            Cause::RefreshRefused => {
+                "Bitbucket refused the refresh token. This can pass, so it is tried again in some minutes."
+            }
+            Cause::RotationLost => "Bitbucket no longer accepts the refresh token.",
+            Cause::CannotUnseal => "The stored tokens cannot be opened with the keys on the keyring.",
+        }
+    }
+
+    /// What to do about it, for people.
+    pub fn resolution(self) -> &'static str {
+        match self {
+            Cause::RefreshFailed => "Nothing to do: it is tried again each minute.",
+            Cause::RefreshRefused => {
+                "Wait some minutes. If it stays, check the OAuth consumer's key and secret."
+            }
+            Cause::RotationLost => "Reconnect the credential.",
+            Cause::CannotUnseal => "Put the dropped key back on the keyring, or reconnect the credential.",
+        }
+    }
+}
+
+/// A credential's health with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The verdict.
+    pub health: Health,
+    /// Its reason; none when the credential is `up` or `disabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Since when the verdict holds.
+    pub since: Timestamp,
+}
+
+impl Status {
+    /// The status of a credential that works since `since`.
+    pub fn up(since: Timestamp) -> Self {
+        Self { health: Health::Up, cause: None, since }
+    }
+}
+
+/// All that is known of a credential besides its tokens. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its name.
+    pub id: CredentialId,
+    /// How it is authorised.
+    pub kind: Kind,
+    /// What the operator calls it.
+    pub label: String,
+    /// The end user whom it belongs to, in the operator's own words; empty if shared.
+    #[serde(default)]
+    pub owner: String,
+    /// The workspace it is meant for: slug, or uuid with braces.
+    pub workspace: String,
+    /// Whom it acts as.
+    pub account: Account,
+    /// The scopes that Bitbucket said it granted.
+    pub granted: Scopes,
+    /// What it is worth now.
+    pub status: Status,
+    /// When it was first connected.
+    pub created_at: Timestamp,
+    /// When its newest consent was given.
+    pub connected_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_id_takes_only_what_is_safe_in_an_address() {
+        for good in ["a", "01k0", "team-a", &"x".repeat(64)] {
+            assert!(good.parse::<CredentialId>().is_ok(), "{good}");
+        }
+        for bad in ["", "A", "a/b", "a.b", "a b", "ä", "a%2f", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<CredentialId>(), Err(BadCredentialId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_id_is_a_valid_one_and_sorts_by_time() {
+        let early = CredentialId::new(Timestamp::from_second(1_000).expect("time"), [255; 10]);
+        let late = CredentialId::new(Timestamp::from_second(2_000).expect("time"), [0; 10]);
+        assert!(early.as_str().parse::<CredentialId>().is_ok());
+        assert!(early < late);
+    }
+}

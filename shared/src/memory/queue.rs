@@ -1,0 +1,46 @@
+//! The port [`Queue`] as a list.
+
+use std::sync::{Arc, Mutex};
+
+use super::{SwitchedOff, locked};
+use crate::ports::{Outgoing, Queue, QueueError};
+
+/// A queue that keeps what it is sent. It drops nothing: a FIFO queue's look at `dedup` is the reader's.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryQueue {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sent: Vec<Outgoing>,
+    down: bool,
+}
+
+impl MemoryQueue {
+    /// What was sent and not taken, the oldest first.
+    pub fn sent(&self) -> Vec<Outgoing> {
+        locked(&self.inner).sent.clone()
+    }
+
+    /// Takes what was sent, the oldest first.
+    pub fn take(&self) -> Vec<Outgoing> {
+        std::mem::take(&mut locked(&self.inner).sent)
+    }
+
+    /// Switches the queue off or on. While it is off it takes nothing and says that it is unavailable.
+    pub fn set_down(&self, down: bool) {
+        locked(&self.inner).down = down;
+    }
+}
+
+impl Queue for MemoryQueue {
+    async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+        let mut inner = locked(&self.inner);
+        if inner.down {
+            return Err(QueueError::Unavailable(Box::new(SwitchedOff)));
+        }
+        inner.sent.push(message);
+        Ok(())
+    }
+}

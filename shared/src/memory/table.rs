@@ -1,0 +1,260 @@
+//! The port [`Table`] as a map, with the indexes `due` and `listing`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{SwitchedOff, locked};
+use crate::ports::{Attributes, Condition, Cursor, Key, Page, Query, Table, TableError, Write};
+
+/// DynamoDB's limit for one transaction
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+const MOST_WRITES: usize = 100;
+
+/// A table that forgets everything with its last handle. Unlike DynamoDB's, its indexes never lag, and
+/// nothing is ever removed because of its `expires_at`.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTable {
+    inner: Arc<Mutex<Inner>>,
+}
+
+type Items = BTreeMap<Key, Attributes>;
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: Items,
+    down: bool,
+}
+
+impl MemoryTable {
+    /// Everything that the table holds, in the order of the keys.
+    pub fn items(&self) -> Vec<(Key, Attributes)> {
+        locked(&self.inner).items.iter().map(|(key, found)| (key.clone(), found.clone())).collect()
+    }
+
+    /// Switches the table off or on. While it is off it changes nothing and says that it is unavailable.
+    pub fn set_down(&self, down: bool) {
+        locked(&self.inner).down = down;
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Items) -> Result<T, TableError>) -> Result<T, TableError> {
+        let mut inner = locked(&self.inner);
+        if inner.down {
+            return Err(TableError::Unavailable(Box::new(SwitchedOff)));
+        }
+        act(&mut inner.items)
+    }
+}
+
+impl Table for MemoryTable {
+    async fn get(&self, key: &Key) -> Result<Option<Attributes>, TableError> {
+        self.with(|items| Ok(items.get(key).cloned()))
+    }
+
+    async fn query(&self, query: &Query, limit: u32, after: Option<&Cursor>) -> Result<Page, TableError> {
+        let after = after.map(|cursor| Place::decode(cursor, query)).transpose()?;
+        if limit == 0 {
+            return rejected("a page has at least one item");
+        }
+        self.with(|items| Ok(page(items, query, limit as usize, after.as_ref())))
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
+        check(&writes)?;
+        self.with(|items| {
+            if !writes.iter().all(|write| holds(condition(write), items.get(write.key()))) {
+                return Err(TableError::Refused);
+            }
+            // On a copy, so that a write which the table rejects takes the others with it.
+            let mut after = items.clone();
+            for write in writes {
+                apply(&mut after, write)?;
+            }
+            *items = after;
+            Ok(())
+        })
+    }
+}
+
+fn rejected<T>(why: &'static str) -> Result<T, TableError> {
+    Err(TableError::Rejected(why.into()))
+}
+
+/// What DynamoDB rejects whatever the table holds.
+fn check(writes: &[Write]) -> Result<(), TableError> {
+    if writes.is_empty() || writes.len() > MOST_WRITES {
+        return rejected("a transaction has 1 to 100 writes");
+    }
+    let keys: BTreeSet<_> = writes.iter().map(Write::key).collect();
+    if keys.len() != writes.len() {
+        return rejected("a transaction writes no item twice");
+    }
+    if keys.iter().any(|key| key.pk.is_empty() || key.sk.is_empty()) {
+        return rejected("a key is never empty");
+    }
+    for write in writes {
+        match write {
+            Write::Put { attributes, .. } => check_names(attributes)?,
+            Write::Update { set, remove, .. } => {
+                check_names(set)?;
+                if set.is_empty() && remove.is_empty() {
+                    return rejected("an update changes something");
+                }
+                let names: BTreeSet<_> = remove.iter().collect();
+                if names.len() != remove.len() || remove.iter().any(|name| set.contains_key(*name)) {
+                    return rejected("an update touches no attribute twice");
+                }
+            }
+            Write::Delete { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_names(attributes: &Attributes) -> Result<(), TableError> {
+    if attributes.contains_key("pk") || attributes.contains_key("sk") {
+        return rejected("pk and sk are the key's names");
+    }
+    Ok(())
+}
+
+/// An index's keys have their type, or are not there at all.
+fn check_indexes(attributes: &Attributes) -> Result<(), TableError> {
+    let text = |name| attributes.get(name).is_none_or(|v| v.as_str().is_some_and(|t| !t.is_empty()));
+    if !text("due_shard") || !text("listing") || !attributes.get("due_at").is_none_or(Value::is_number) {
+        return rejected("due_shard and listing are texts and due_at is a number");
+    }
+    Ok(())
+}
+
+fn condition(write: &Write) -> &Condition {
+    match write {
+        Write::Put { condition, .. } | Write::Update { condition, .. } | Write::Delete { condition, .. } => {
+            condition
+        }
+    }
+}
+
+fn holds(condition: &Condition, item: Option<&Attributes>) -> bool {
+    let attribute = |name: &str| item.and_then(|item| item.get(name));
+    match condition {
+        Condition::Always => true,
+        Condition::Absent => item.is_none(),
+        Condition::Present => item.is_some(),
+        Condition::Equals(name, value) => attribute(name) == Some(value),
+        Condition::Lacks(name) => attribute(name).is_none(),
+        Condition::AtMost(name, most) => {
+            attribute(name).and_then(Value::as_i64).is_some_and(|number| number <= *most)
+        }
+        Condition::All(all) => all.iter().all(|condition| holds(condition, item)),
+        Condition::Any(any) => any.iter().any(|condition| holds(condition, item)),
+    }
+}
+
+fn apply(items: &mut Items, write: Write) -> Result<(), TableError> {
+    match write {
+        Write::Put { key, attributes, .. } => {
+            check_indexes(&attributes)?;
+            items.insert(key, attributes);
+        }
+        Write::Update { key, set, remove, .. } => {
+            let item = items.entry(key).or_default();
+            item.extend(set);
+            for name in remove {
+                item.remove(name);
+            }
+            check_indexes(item)?;
+        }
+        Write::Delete { key, .. } => {
+            items.remove(&key);
+        }
+    }
+    Ok(())
+}
+
+/// Where an item stands in the order of a query.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    /// What was asked for. DynamoDB, too, takes no cursor of another partition.
+    of: String,
+    due_at: i64,
+    pk: String,
+    sk: String,
+}
+
+impl Place {
+    fn new(query: &Query, key: &Key, attributes: &Attributes) -> Self {
+        let due_at = match query {
+            Query::Due { .. } => attributes.get("due_at").and_then(Value::as_i64).unwrap_or_default(),
+            Query::Partition { .. } | Query::Listing(_) => 0,
+        };
+        Self { of: asked(query).to_owned(), due_at, pk: key.pk.clone(), sk: key.sk.clone() }
+    }
+
+    fn encode(&self) -> Option<Cursor> {
+        serde_json::to_vec(self).ok().map(|text| Cursor(URL_SAFE_NO_PAD.encode(text)))
+    }
+
+    fn decode(cursor: &Cursor, query: &Query) -> Result<Self, TableError> {
+        let text = URL_SAFE_NO_PAD.decode(&cursor.0).ok();
+        let Some(place) = text.and_then(|text| serde_json::from_slice::<Self>(&text).ok()) else {
+            return Err(TableError::Unreadable("the cursor is not one of this table".to_owned()));
+        };
+        if place.of != asked(query) {
+            return rejected("the cursor is of another query");
+        }
+        Ok(place)
+    }
+}
+
+fn asked(query: &Query) -> &str {
+    match query {
+        Query::Partition { pk, .. } => pk,
+        Query::Due { shard, .. } => shard,
+        Query::Listing(name) => name,
+    }
+}
+
+/// As in DynamoDB, a page that is full names a next one even where nothing follows.
+fn page(items: &Items, query: &Query, limit: usize, after: Option<&Place>) -> Page {
+    let mut found: Vec<_> = items
+        .iter()
+        .filter(|(key, attributes)| matches(query, key, attributes))
+        .map(|(key, attributes)| (Place::new(query, key, attributes), key, attributes))
+        .filter(|(place, ..)| after.is_none_or(|after| place > after))
+        .collect();
+    found.sort_by(|(one, ..), (two, ..)| one.cmp(two));
+    found.truncate(limit);
+    let next = found.last().filter(|_| found.len() == limit).and_then(|(place, ..)| place.encode());
+    let items =
+        found.into_iter().map(|(_, key, attributes)| (key.clone(), projected(query, attributes))).collect();
+    Page { items, next }
+}
+
+fn matches(query: &Query, key: &Key, attributes: &Attributes) -> bool {
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str);
+    match query {
+        Query::Partition { pk, prefix } => key.pk == *pk && key.sk.starts_with(prefix),
+        Query::Due { shard, until } => {
+            let due_at = attributes.get("due_at").and_then(Value::as_i64);
+            text("due_shard") == Some(shard) && due_at.is_some_and(|due_at| due_at <= *until)
+        }
+        Query::Listing(name) => text("listing") == Some(name),
+    }
+}
+
+/// The index `due` holds the keys alone: those of the table and its own.
+fn projected(query: &Query, attributes: &Attributes) -> Attributes {
+    let mut attributes = attributes.clone();
+    if matches!(query, Query::Due { .. }) {
+        attributes.retain(|name, _| name == "due_shard" || name == "due_at");
+    }
+    attributes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,53 @@
+//! How the nouns lie in the one table.
+//!
+//! | pk | sk | what |
+//! |---|---|---|
+//! | `CRED#id` | `META` | the [`Credential`](crate::credential::Credential); listed by the index `listing` |
+//! | `CRED#id` | `TOKENS` | the sealed pair, its generation, intent and lease; found by the index `due` |
+//! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
+//! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
+//! | `LINK#digest` | `LINK` | a connect link |
+//! | `STATE#digest` | `STATE` | a connect that has begun |
+//! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
+//!
+//! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
+//! DynamoDB removes items some time after their `expires_at`, so an expired item counts as absent here.
+
+pub mod calls;
+pub mod connects;
+pub mod credentials;
+pub mod hooks;
+pub mod tokens;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::credential::CredentialId;
+use crate::ports::{Attributes, TableError};
+
+/// The attribute that DynamoDB's time to live looks at, in seconds since 1970.
+const EXPIRES_AT: &str = "expires_at";
+
+fn credential_pk(id: &CredentialId) -> String {
+    format!("CRED#{id}")
+}
+
+fn to_attributes(noun: &impl Serialize) -> Attributes {
+    match serde_json::to_value(noun) {
+        Ok(Value::Object(attributes)) => attributes,
+        _ => unreachable!("every noun of the table is a struct of texts, numbers and lists"),
+    }
+}
+
+fn from_attributes<T: DeserializeOwned>(attributes: Attributes) -> Result<T, TableError> {
+    serde_json::from_value(Value::Object(attributes))
+        .map_err(|error| TableError::Unreadable(error.to_string()))
+}
+
+fn live(attributes: Option<Attributes>, now: Timestamp) -> Option<Attributes> {
+    attributes.filter(|found| {
+        found.get(EXPIRES_AT).and_then(Value::as_i64).is_none_or(|expiry| expiry > now.as_second())
+    })
+}

@@ -1,0 +1,83 @@
+//! `CRED#id/META` and `CRED#id/AUDIT#…`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{credential_pk, from_attributes, to_attributes};
+use crate::credential::{Credential, CredentialId, Status, ulid};
+use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
+
+const META: &str = "META";
+const LISTING: &str = "listing";
+const ALL: &str = "CREDENTIAL";
+
+/// One line of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Who: an operator, an end user's link, or a function.
+    pub actor: String,
+    /// What, as a word: `connected`, `reconnected`.
+    pub action: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Reads one credential.
+pub async fn get(table: &impl Table, id: &CredentialId) -> Result<Option<Credential>, TableError> {
+    table.get(&meta(id)).await?.map(from_attributes).transpose()
+}
+
+/// Reads a page of all credentials, in the order of their making.
+pub async fn list(
+    table: &impl Table,
+    limit: u32,
+    after: Option<&Cursor>,
+) -> Result<(Vec<Credential>, Option<Cursor>), TableError> {
+    let page = table.query(&Query::Listing(ALL.to_owned()), limit, after).await?;
+    let credentials =
+        page.items.into_iter().map(|(_, found)| from_attributes(found)).collect::<Result<_, _>>()?;
+    Ok((credentials, page.next))
+}
+
+/// Reads a credential's audit trail, the oldest line first.
+pub async fn audit(table: &impl Table, id: &CredentialId) -> Result<Vec<Audit>, TableError> {
+    let query = Query::Partition { pk: credential_pk(id), prefix: "AUDIT#".to_owned() };
+    let mut lines = Vec::new();
+    let mut after = None;
+    loop {
+        let page = table.query(&query, 100, after.as_ref()).await?;
+        for (_, found) in page.items {
+            lines.push(from_attributes(found)?);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(lines),
+        }
+    }
+}
+
+/// The write that stores a credential, new or renewed.
+pub fn put(credential: &Credential) -> Write {
+    let mut attributes = to_attributes(credential);
+    attributes.insert(LISTING.to_owned(), Value::from(ALL));
+    Write::Put { key: meta(&credential.id), attributes, condition: Condition::Always }
+}
+
+/// The write that adds a line to the audit trail. It goes into the transaction of the change itself.
+pub fn audit_line(id: &CredentialId, line: &Audit, random: [u8; 10]) -> Write {
+    let key = Key::new(credential_pk(id), format!("AUDIT#{}", ulid(line.at, random)));
+    Write::Put { key, attributes: to_attributes(line), condition: Condition::Absent }
+}
+
+/// Stores a new status, unless the credential is gone.
+pub async fn set_status(table: &impl Table, id: &CredentialId, status: &Status) -> Result<(), TableError> {
+    let mut set = Attributes::new();
+    set.insert("status".to_owned(), json!(status));
+    let write = Write::Update { key: meta(id), set, remove: Vec::new(), condition: Condition::Present };
+    table.write(vec![write]).await
+}
+
+fn meta(id: &CredentialId) -> Key {
+    Key::new(credential_pk(id), META)
+}

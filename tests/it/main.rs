@@ -1,0 +1,10 @@
+//! Tests over the whole running system.
+
+mod calls;
+mod connects;
+mod contract;
+mod fixtures;
+mod refreshes;
+// mod tidy;
+mod webhooks;
+mod world;

@@ -1,0 +1,115 @@
+//! From Bitbucket to the events queue.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::fixtures;
+use crate::world::World;
+
+const REPOSITORY: &str = "seilbahn/website";
+
+#[tokio::test]
+async fn a_push_at_bitbucket_arrives_on_the_events_queue() {
+    let world = World::running().await;
+    let credential = world.connect("push").await;
+    world.hook(&credential, "seilbahn/infrastructure").await;
+    let push = json!({
+        "repository": "seilbahn/infrastructure", "branch": "main", "message": "One change", "files": {"a.txt": "a"},
+    });
+    world.sandbox("POST", "push", Some(push)).await;
+
+    let events = world.events(&credential, 1).await;
+    let (event_type, body) = &events[0];
+    assert_eq!(event_type, "org.bitbucket.repo.push");
+    let body: serde_json::Value = serde_json::from_slice(body).expect("Bitbucket's JSON");
+    assert_eq!(body["repository"]["full_name"], "seilbahn/infrastructure");
+}
+
+#[tokio::test]
+async fn every_body_is_answered_202_and_comes_off_the_queue_byte_for_byte() {
+    let world = World::running().await;
+    let credential = world.connect("bodies").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let mut bodies = fixtures::bodies();
+    bodies.extend(recorded());
+    for (event_key, body) in &bodies {
+        assert_eq!(
+            world.deliver(&credential, event_key, body, &secret).await,
+            StatusCode::ACCEPTED,
+            "{event_key}"
+        );
+    }
+
+    let events = world.events(&credential, bodies.len()).await;
+    for (event_key, body) in &bodies {
+        let wanted = (format!("org.bitbucket.{}", event_key.replace(':', ".")), body.clone());
+        assert!(events.contains(&wanted), "{event_key}: {}", String::from_utf8_lossy(body));
+    }
+    assert_eq!(events.len(), bodies.len());
+}
+
+#[tokio::test]
+async fn a_delivery_without_a_right_signature_gets_401_and_is_not_queued() {
+    let world = World::running().await;
+    let credential = world.connect("forged").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let body = br#"{"push":{"changes":[]}}"#;
+    let wrong = SecretString::from("wrong");
+    let zeros = format!("sha256={}", "0".repeat(64));
+    for signature in
+        [None, Some(""), Some(zeros.as_str()), Some("sha1=2fd4e1c67a2d28fced849ee1bb76e7391b93eb12")]
+    {
+        let status = world.deliver_signed(&credential, "repo:push", body, signature).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{signature:?}");
+    }
+    assert_eq!(world.deliver(&credential, "repo:push", body, &wrong).await, StatusCode::UNAUTHORIZED);
+    let unknown = world.deliver("unknown", "repo:push", body, &secret).await;
+    assert_eq!(unknown, StatusCode::UNAUTHORIZED);
+
+    // A good one behind them shows that nothing of them is on its way.
+    assert_eq!(world.deliver(&credential, "repo:push", b"{}", &secret).await, StatusCode::ACCEPTED);
+    assert_eq!(world.events(&credential, 1).await, [("org.bitbucket.repo.push".to_owned(), b"{}".to_vec())]);
+}
+
+#[tokio::test]
+async fn pushes_to_one_repository_arrive_in_their_order_and_only_once() {
+    let world = World::running().await;
+    let credential = world.connect("order").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let body = |n: usize| format!(r#"{{"repository":{{"uuid":"{{order}}"}},"n":{n}}}"#).into_bytes();
+    for n in 0..30 {
+        for _attempt in 0..2 {
+            assert_eq!(
+                world.deliver(&credential, "repo:push", &body(n), &secret).await,
+                StatusCode::ACCEPTED
+            );
+        }
+    }
+    let bodies: Vec<_> = world.events(&credential, 30).await.into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, (0..30).map(body).collect::<Vec<_>>());
+}
+
+/// Bodies that Bitbucket really sent, where a folder of recordings lies beside the project. The file
+/// names begin with the event key.
+fn recorded() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/bitbucket/webhooks"));
+    let Ok(files) = fs::read_dir(folder) else {
+        println!("no recorded bodies beside the project; only the project's own are sent");
+        return Vec::new();
+    };
+    let paths = files.map(|file| file.expect("a file").path());
+    let json = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let bodies: Vec<_> = json
+        .map(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            let key = name.split("--").next().expect("an event key").replacen('-', ":", 1);
+            (key, fs::read(&path).expect("a body"))
+        })
+        .collect();
+    println!("{} recorded bodies", bodies.len());
+    bodies
+}

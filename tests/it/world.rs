@@ -1,0 +1,346 @@
+//! The running system as the tests speak to it.
+//!
+//! One system serves all tests of a run: the real binaries, deployed from `template.yaml`. Tests keep out
+//! of each other's way by using credentials of their own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use bucketwheel::aws::{Account, DynamoTable, Secrets, SqsQueue};
+use bucketwheel::call::Outcome;
+use bucketwheel::config::Settings;
+use bucketwheel::event::Envelope;
+use bucketwheel::ports::{Attributes, Key, Outgoing, Queue, Table};
+use bucketwheel::signature::sign;
+use bucketwheel::store;
+use bucketwheel_local::{KEY, Local, Options, REGION};
+use bucketwheel_sandbox::person::{Decision, Person, Visit};
+use bucketwheel_sandbox::seed;
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// How long a test waits for something that happens elsewhere.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The running system.
+pub(crate) struct World {
+    pub(crate) local: Local,
+    pub(crate) http: reqwest::Client,
+    account: Account,
+    events: Mutex<Vec<String>>,
+    results: Mutex<Vec<Outcome>>,
+    /// Held while the sandbox behaves unusually.
+    unusual: tokio::sync::Mutex<()>,
+}
+
+static WORLD: OnceCell<Arc<World>> = OnceCell::const_new();
+
+impl World {
+    /// The system; the first test to ask starts it. It ends with the process: the stand-in notices.
+    pub(crate) async fn running() -> Arc<World> {
+        WORLD.get_or_init(Self::start).await.clone()
+    }
+
+    /// Starts the system on a runtime of its own, since each test has one that ends with it.
+    async fn start() -> Arc<World> {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        thread::spawn(|| {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let local = bucketwheel_local::start(Options::default(), &|step| println!("{step} …"));
+                let world = Arc::new(World::of(local.await.unwrap_or_else(|error| panic!("{error}"))));
+                // A spent refresh token is refused at once; access tokens live on, so that a test which
+                // refreshes does not disturb one that calls.
+                world.behave(json!({"grace_window_seconds": 0, "old_access_token_dies": false})).await;
+                let collecting = world.clone();
+                assert!(send.send(world).is_ok(), "somebody waits for the system");
+                tokio::join!(collecting.collect_events(), collecting.collect_results());
+            });
+        });
+        receive.await.expect("the system starts")
+    }
+
+    fn of(local: Local) -> Self {
+        let endpoint = local.aws_endpoint.clone();
+        let account = Account::from(&mut Settings::new(move |name: &str| match name {
+            "AWS_REGION" => Some(REGION.to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
+            "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+            _ => None,
+        }));
+        Self {
+            local,
+            http: client(),
+            account,
+            events: Mutex::default(),
+            results: Mutex::default(),
+            unusual: tokio::sync::Mutex::default(),
+        }
+    }
+
+    async fn collect_events(&self) {
+        self.collect(&self.local.outputs.events_queue_url, |text| locked(&self.events).push(text)).await;
+    }
+
+    async fn collect_results(&self) {
+        let keep = |text: String| {
+            locked(&self.results).push(serde_json::from_str(&text).expect("an outcome on the results queue"));
+        };
+        self.collect(&self.local.outputs.results_queue_url, keep).await;
+    }
+
+    async fn collect(&self, url: &str, keep: impl Fn(String)) {
+        let queue = SqsQueue::new(&self.account, url.to_owned());
+        loop {
+            for message in queue.receive(20).await.unwrap_or_default() {
+                queue.delete(&message).await.expect("deleted");
+                keep(message.body);
+            }
+        }
+    }
+
+    // ---- operators and people ----
+
+    /// Asks the console's JSON API as the operator.
+    pub(crate) async fn operator(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let method = method.parse().expect("a method");
+        let request = self.http.request(method, format!("{}/api/{path}", self.local.public_url));
+        let request = request.bearer_auth(&self.local.outputs.operator_token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await.expect("the console answers");
+        (answer.status(), answer.json().await.unwrap_or_default())
+    }
+
+    /// A connect link and the credential it makes.
+    pub(crate) async fn connect_link(&self, label: &str) -> (String, String) {
+        let body = json!({"workspace": seed::WORKSPACE, "label": label});
+        let (status, link) = self.operator("POST", "connect-links", Some(body)).await;
+        assert_eq!(status, StatusCode::CREATED, "{link}");
+        (text(&link["url"]), text(&link["credential"]))
+    }
+
+    /// Ada connects her account; gives the credential.
+    pub(crate) async fn connect(&self, label: &str) -> String {
+        let (link, credential) = self.connect_link(label).await;
+        let landed = self.visit(&mut self.person(), &link, Decision::Grant).await;
+        assert_eq!(landed.parameter("connected").as_deref(), Some(credential.as_str()), "{}", landed.url);
+        credential
+    }
+
+    /// Ada connects her account with an access token that is due for a refresh at once.
+    pub(crate) async fn connect_due(&self, label: &str) -> String {
+        let _unusual = self.unusual.lock().await;
+        self.behave(json!({"access_token_lifetime": 540})).await;
+        let credential = self.connect(label).await;
+        self.behave(json!({"access_token_lifetime": 7200})).await;
+        credential
+    }
+
+    /// A person with a new browser.
+    pub(crate) fn person(&self) -> Person {
+        Person::new(seed::ADA_UUID).expect("a browser")
+    }
+
+    /// Follows a connect link to its end. Without an operator's session that is the login page, which
+    /// carries the same parameters.
+    pub(crate) async fn visit(&self, person: &mut Person, link: &str, decision: Decision) -> Visit {
+        let consent = person.open(link).await.expect("the link opens");
+        assert_eq!(consent.url.path(), "/site/oauth2/authorize", "{}", consent.url);
+        person.decide(&consent, decision).await.expect("the browser comes back")
+    }
+
+    /// Opens a page of the console as a signed-in operator.
+    pub(crate) async fn page(&self, path: &str) -> Visit {
+        let mut operator = self.person();
+        let url = |path: &str| format!("{}{path}", self.local.public_url);
+        let token = self.local.outputs.operator_token.as_str();
+        operator.submit(&url("/login"), &[("token", token)]).await.expect("the login answers");
+        operator.open(&url(path)).await.expect("the page opens")
+    }
+
+    // ---- webhooks ----
+
+    /// Registers a hook for the credential and gives the secret that Bitbucket was told.
+    pub(crate) async fn hook(&self, credential: &str, repository: &str) -> SecretString {
+        let action = json!({"action": "ensure_hook", "repository": repository, "events": ["repo:push"]});
+        let outcome = self.call(credential, action).await;
+        assert!(outcome.error.is_none(), "{outcome:?}");
+        let state = self.sandbox("GET", "state?reveal=true", None).await;
+        let hooks = state["hooks"].as_array().expect("hooks");
+        let ours = |hook: &&Value| hook["url"].as_str().is_some_and(|url| url.ends_with(credential));
+        let hook = hooks.iter().find(ours).expect("the hook is at Bitbucket");
+        SecretString::from(text(&hook["secret"]))
+    }
+
+    /// Posts a body to the webhook address, signed with the secret.
+    pub(crate) async fn deliver(
+        &self,
+        credential: &str,
+        event_key: &str,
+        body: &[u8],
+        secret: &SecretString,
+    ) -> StatusCode {
+        self.deliver_signed(credential, event_key, body, Some(&sign(body, secret))).await
+    }
+
+    /// Posts a body to the webhook address with any signature.
+    pub(crate) async fn deliver_signed(
+        &self,
+        credential: &str,
+        event_key: &str,
+        body: &[u8],
+        signature: Option<&str>,
+    ) -> StatusCode {
+        let url = format!("{}/webhooks/bitbucket-cloud/{credential}", self.local.public_url);
+        let mut request = self
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .header("x-event-key", event_key)
+            .header("x-attempt-number", "1");
+        if let Some(signature) = signature {
+            request = request.header("x-hub-signature", signature);
+        }
+        request.body(body.to_vec()).send().await.expect("the webhook address answers").status()
+    }
+
+    /// The bodies of a credential's events, once there are `count`, in the order of the queue.
+    pub(crate) async fn events(&self, credential: &str, count: usize) -> Vec<(String, Vec<u8>)> {
+        let of_credential = || {
+            let texts = locked(&self.events).clone();
+            let envelopes = texts.iter().map(|text| Envelope::parse(text).expect("an envelope"));
+            let ours = envelopes.filter(|envelope| envelope.credentialid.as_str() == credential);
+            ours.map(|e| (e.r#type.clone(), e.body().expect("a body"))).collect::<Vec<_>>()
+        };
+        until("the events come", async || Some(of_credential()).filter(|events| events.len() >= count)).await
+    }
+
+    // ---- refreshes ----
+
+    /// Runs the refresher now, as the schedule does.
+    pub(crate) async fn sweep(&self) -> Value {
+        let report = self.local.invoke("token-refresh", "{}").await.expect("the refresher answers");
+        serde_json::from_slice(&report).expect("a report")
+    }
+
+    /// What the table holds of a credential's tokens.
+    pub(crate) async fn tokens(&self, credential: &str) -> Attributes {
+        self.item(&format!("CRED#{credential}"), "TOKENS").await.expect("tokens")
+    }
+
+    /// The access token that the table holds sealed.
+    pub(crate) async fn access_token(&self, credential: &str) -> String {
+        let ring = Secrets::new(&self.account)
+            .keyring(&self.local.outputs.access_keyring)
+            .await
+            .expect("the keyring");
+        let credential = credential.parse().expect("an id");
+        let tokens =
+            store::tokens::get(&self.table(), &credential).await.expect("the table answers").expect("tokens");
+        tokens.access(&ring, &credential).expect("it opens").reveal().to_owned()
+    }
+
+    pub(crate) async fn generation(&self, credential: &str) -> u64 {
+        self.tokens(credential).await["generation"].as_u64().expect("a generation")
+    }
+
+    // ---- calls ----
+
+    /// Puts a call on the calls queue and takes its outcome off the results queue.
+    pub(crate) async fn call(&self, credential: &str, call: Value) -> Outcome {
+        let (status, submitted) =
+            self.operator("POST", "calls", Some(json!({"credential": credential, "call": call}))).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{submitted}");
+        self.result(&text(&submitted["id"])).await
+    }
+
+    /// Puts a text on the calls queue.
+    pub(crate) async fn submit(&self, text: String) {
+        let queue = SqsQueue::new(&self.account, self.local.outputs.calls_queue_url.clone());
+        queue.send(Outgoing::plain(text)).await.expect("sent");
+    }
+
+    /// The outcome that comes on the results queue.
+    pub(crate) async fn result(&self, id: &str) -> Outcome {
+        until("the outcome comes", async || {
+            locked(&self.results).iter().find(|o| o.id.as_str() == id).cloned()
+        })
+        .await
+    }
+
+    /// How many outcomes came on the results queue for this call.
+    pub(crate) fn results(&self, id: &str) -> usize {
+        locked(&self.results).iter().filter(|outcome| outcome.id.as_str() == id).count()
+    }
+
+    // ---- behind the scenes ----
+
+    /// One item of the table.
+    pub(crate) async fn item(&self, pk: &str, sk: &str) -> Option<Attributes> {
+        self.table().get(&Key::new(pk, sk)).await.expect("the table answers")
+    }
+
+    pub(crate) fn table(&self) -> DynamoTable {
+        DynamoTable::new(&self.account, self.local.outputs.table_name.clone())
+    }
+
+    /// Sets switches of the sandbox.
+    pub(crate) async fn behave(&self, switches: Value) {
+        self.sandbox("PATCH", "behaviour", Some(switches)).await;
+    }
+
+    /// Asks the sandbox's own controls.
+    pub(crate) async fn sandbox(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let sandbox = self.local.sandbox_url.as_deref().expect("a sandbox");
+        let request =
+            self.http.request(method.parse().expect("a method"), format!("{sandbox}/_sandbox/{path}"));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let answer = request.send().await.expect("the sandbox answers");
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
+        answer.json().await.expect("JSON")
+    }
+}
+
+/// Waits until there is something.
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, looking).await;
+    found.unwrap_or_else(|_| panic!("waited {} s in vain until {what}", PATIENCE.as_secs()))
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a text, not {value}")).to_owned()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    #[expect(clippy::disallowed_methods, reason = "tests call what people and Bitbucket call")]
+    let builder = reqwest::Client::builder();
+    builder.redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+}
