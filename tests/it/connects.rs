@@ -64,7 +64,7 @@ async fn a_link_works_once_and_a_made_up_one_never() {
     let (link, _) = world.connect_link("once").await;
     let mut person = world.person();
     world.visit(&mut person, &link, Decision::Grant).await;
-    let unknown = format!("{}/connect/made-up", world.local.public_url);
+    let unknown = format!("{}/connect/made-up", world.local().public_url);
     for link in [link, unknown] {
         let landed = person.open(&link).await.expect("a page");
         assert_eq!(landed.parameter("bitbucket_error").as_deref(), Some("link_unusable"));
@@ -78,7 +78,7 @@ async fn a_callback_is_accepted_once_and_only_in_the_browser_that_began() {
     let mut person = world.person();
     let consent = person.open(&link).await.expect("the consent page");
     let state = consent.parameter("state").expect("a state");
-    let callback = format!("{}/oauth/callback?code=stolen&state={state}", world.local.public_url);
+    let callback = format!("{}/oauth/callback?code=stolen&state={state}", world.local().public_url);
 
     let mut thief = world.person();
     let landed = thief.open(&callback).await.expect("a page");
