@@ -1,11 +1,15 @@
 //! A call: one Bitbucket API request that an automation asks for, and what became of it.
 
+mod judgement;
+mod path;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+pub use judgement::{Judgement, judge};
+pub use path::{ApiPath, BadPath};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -164,67 +168,6 @@ impl Method {
     }
 }
 
-/// A path below `/2.0` that cannot lead anywhere else, encoded for the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiPath(String);
-
-/// Why a path is refused, before a credential is anywhere near it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadPath {
-    /// Nothing is left of it.
-    #[error("the path is empty")]
-    Empty,
-    /// It names a host.
-    #[error("the path must be relative to https://api.bitbucket.org/2.0, without a host")]
-    Host,
-    /// It climbs, or hides a slash or a dot in an escape.
-    #[error("the path has an empty segment, . or .., or an escaped slash, backslash or dot")]
-    Climbs,
-    /// It carries a query, a fragment, a backslash or control characters.
-    #[error("the path has ?, #, a backslash or control characters; query parameters go into query")]
-    Characters,
-}
-
-/// Kept as they are: RFC 3986 pchar and `/`. `%` is kept too, so that an encoded path stays one.
-const UNSAFE: AsciiSet =
-    CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
-
-impl ApiPath {
-    /// Checks a path and encodes what needs it: spaces, braces, letters beyond ASCII.
-    pub fn parse(path: &str) -> Result<Self, BadPath> {
-        let path = path.strip_prefix('/').unwrap_or(path);
-        if path.is_empty() {
-            return Err(BadPath::Empty);
-        }
-        if path.starts_with('/') || path.contains("://") {
-            return Err(BadPath::Host);
-        }
-        if path.chars().any(|c| c.is_control() || matches!(c, '?' | '#' | '\\')) {
-            return Err(BadPath::Characters);
-        }
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if path.split('/').any(climbs) {
-            return Err(BadPath::Climbs);
-        }
-        Ok(Self(utf8_percent_encode(path, &UNSAFE).to_string()))
-    }
-
-    /// The path as it goes into the request line, without a leading slash.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-fn climbs(segment: &str) -> bool {
-    let decoded: Vec<u8> = percent_decode_str(segment).collect();
-    let escaped = |byte: u8| decoded.contains(&byte) && !segment.as_bytes().contains(&byte);
-    let dots = matches!(decoded.as_slice(), b"" | b"." | b"..");
-    dots || escaped(b'/')
-        || escaped(b'\\')
-        || segment.to_ascii_lowercase().contains("%2e")
-        || decoded.iter().any(u8::is_ascii_control)
-}
-
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -285,127 +228,9 @@ impl Problem {
     }
 }
 
-/// What Bitbucket's answer to a call means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
-    /// Done.
-    Succeeded,
-    /// Not done, and sending it again would not help.
-    Failed(Problem),
-    /// The token is not valid (any more): the refresher is nudged, and the call waits.
-    Unauthorized,
-    /// Not done; later it may be.
-    Later(Problem),
-    /// Bitbucket gave up half-way: it may or may not be done.
-    Unclear(Problem),
-}
-
-/// Judges an answer by its status and Bitbucket's error body
-/// (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#standardized-error-responses>).
-pub fn judge(method: Method, status: u16, body: &[u8]) -> Judgement {
-    let said = said(body);
-    let cause = |otherwise: &str| said.clone().unwrap_or_else(|| otherwise.to_owned());
-    match status {
-        200..=299 | 304 => Judgement::Succeeded,
-        401 => Judgement::Unauthorized,
-        429 => Judgement::Later(Problem::new(
-            "rate_limited",
-            cause("Bitbucket's rate limit is exceeded."),
-            "It is tried again later.",
-        )),
-        500.. if method.mutates() => Judgement::Unclear(Problem::new(
-            "outcome_unknown",
-            format!("Bitbucket answered {status} and may or may not have done it."),
-            "Look at Bitbucket whether it was done, then submit it under a new id if not.",
-        )),
-        500.. => Judgement::Later(Problem::new(
-            "bitbucket_unavailable",
-            format!("Bitbucket answered {status}."),
-            "It is tried again later.",
-        )),
-        403 => Judgement::Failed(Problem::new(
-            "forbidden",
-            cause("Bitbucket refused it."),
-            "Give the credential the missing scope or permission, then reconnect it.",
-        )),
-        404 => Judgement::Failed(Problem::new(
-            "not_found",
-            cause("There is no such thing, or the credential's account cannot see it."),
-            "Check the path, and that the account has access.",
-        )),
-        409 => Judgement::Failed(Problem::new(
-            "conflict",
-            cause("It was changed meanwhile."),
-            "Read it again and decide anew.",
-        )),
-        410 => Judgement::Failed(Problem::new(
-            "removed",
-            cause("Bitbucket has removed this endpoint."),
-            "See Bitbucket's changelog for the replacement.",
-        )),
-        _ => Judgement::Failed(Problem::new(
-            "refused",
-            cause(&format!("Bitbucket answered {status}.")),
-            "Correct the call.",
-        )),
-    }
-}
-
-/// The longest error text that is passed on; whole pages never are.
-const LONGEST_CAUSE: usize = 500;
-
-fn said(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Body {
-        error: Error,
-    }
-    #[derive(Deserialize)]
-    struct Error {
-        message: String,
-    }
-    let Body { error } = serde_json::from_slice(body).ok()?;
-    Some(error.message.chars().take(LONGEST_CAUSE).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_stay_below_the_api() {
-        for (path, want) in [
-            ("user", "user"),
-            ("/repositories/w/r/", "repositories/w/r"),
-            ("repositories/{ab-1}/r", "repositories/%7Bab-1%7D/r"),
-            ("repositories/%7Bab%7D/r", "repositories/%7Bab%7D/r"),
-            ("repositories/w/r/src/main/a b/ü.txt", "repositories/w/r/src/main/a%20b/%C3%BC.txt"),
-            ("repositories/w/r/diffstat/a..b", "repositories/w/r/diffstat/a..b"),
-        ] {
-            assert_eq!(ApiPath::parse(path).expect(path).as_str(), want);
-        }
-    }
-
-    #[test]
-    fn paths_that_lead_elsewhere_are_refused() {
-        for (path, want) in [
-            ("", BadPath::Empty),
-            ("/", BadPath::Empty),
-            ("//evil.example/2.0", BadPath::Host),
-            ("https://evil.example/", BadPath::Host),
-            ("a/../b", BadPath::Climbs),
-            ("a/%2e%2E/b", BadPath::Climbs),
-            ("a/%2Fb", BadPath::Climbs),
-            ("a//b", BadPath::Climbs),
-            ("a/%5c..%5c", BadPath::Climbs),
-            ("a/%0d%0ab", BadPath::Climbs),
-            ("a?b=c", BadPath::Characters),
-            ("a#b", BadPath::Characters),
-            ("a\r\nHost: evil", BadPath::Characters),
-            ("a\\b", BadPath::Characters),
-        ] {
-            assert_eq!(ApiPath::parse(path), Err(want), "{path:?}");
-        }
-    }
 
     #[test]
     fn a_message_reads_as_request_or_action_and_unknown_fields_are_refused() {
@@ -419,23 +244,5 @@ mod tests {
         assert!(matches!(read(action).expect("an action").call, Call::Action(_)));
         assert!(read(r#"{"method":"GET","path":"user","pth":"x"}"#).is_err());
         assert!(read(r#"{"method":"TRACE","path":"user"}"#).is_err());
-    }
-
-    #[test]
-    fn only_a_mutation_that_broke_half_way_is_unclear() {
-        assert!(matches!(judge(Method::Get, 555, b""), Judgement::Later(_)));
-        assert!(matches!(judge(Method::Post, 555, b""), Judgement::Unclear(_)));
-        assert!(matches!(judge(Method::Post, 429, b"Rate limit"), Judgement::Later(_)));
-        assert_eq!(judge(Method::Delete, 204, b""), Judgement::Succeeded);
-        assert_eq!(judge(Method::Get, 401, b""), Judgement::Unauthorized);
-    }
-
-    #[test]
-    fn bitbuckets_own_words_are_passed_on_and_pages_are_not() {
-        let body = br#"{"type":"error","error":{"message":"Repository w/r not found"}}"#;
-        let Judgement::Failed(problem) = judge(Method::Get, 404, body) else { panic!("failed") };
-        assert_eq!(problem.cause, "Repository w/r not found");
-        let Judgement::Failed(problem) = judge(Method::Get, 404, b"<html>...") else { panic!("failed") };
-        assert!(!problem.cause.contains("html"));
     }
 }

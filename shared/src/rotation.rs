@@ -20,6 +20,8 @@
 //!
 //! The claim writes the intent to spend *before* anything is sent. So a run that dies after Bitbucket
 //! rotated leaves an intent behind, and the next run knows that this token may already be spent.
+//!
+//! This file is long because the whole protocol stands in one place.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,12 @@
 //! Tests over the whole running system.
+#![cfg(test)]
 
 mod calls;
+mod command;
 mod connects;
 mod contract;
 mod fixtures;
 mod refreshes;
-// mod tidy;
+mod tidy;
 mod webhooks;
 mod world;

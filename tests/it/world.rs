@@ -1,7 +1,8 @@
 //! The running system as the tests speak to it.
 //!
 //! One system serves all tests of a run: the real binaries, deployed from `template.yaml`. Tests keep out
-//! of each other's way by using credentials of their own.
+//! of each other's way by using credentials of their own. This file is long because it holds the tests'
+//! whole vocabulary.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;

@@ -20,7 +20,7 @@ use crate::work::{Again, unknown};
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// It was not done, and trying again would not help.
-    Failed(Problem, Option<Received>),
+    Failed(Problem, Option<Box<Received>>),
     /// It was sent, and may or may not have been done.
     Unknown(Problem),
     /// It was not done, and comes again.
@@ -92,7 +92,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         };
         match judge(method, answer.status, &answer.body) {
             Judgement::Succeeded => Ok(Received(answer)),
-            Judgement::Failed(problem) => Err(Stop::Failed(problem, Some(Received(answer)))),
+            Judgement::Failed(problem) => Err(Stop::Failed(problem, Some(Box::new(Received(answer))))),
             Judgement::Unclear(problem) => Err(Stop::Unknown(problem)),
             Judgement::Later(_) => Err(Stop::Again(Again::Later("Bitbucket asked to wait"))),
             Judgement::Unauthorized => {

@@ -1,18 +1,16 @@
 //! The port [`Table`] on DynamoDB.
 
-use std::collections::HashMap;
+mod expression;
+mod item;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Number, Value};
+use expression::Words;
+use item::{attributes, decode_cursor, encode_cursor, item, key_item};
 
 use super::{Account, client};
-use crate::ports::{Attributes, Condition, Cursor, Key, Page, Query, Table, TableError, Write};
-
-type Item = HashMap<String, AttributeValue>;
+use crate::ports::{Attributes, Cursor, Key, Page, Query, Table, TableError, Write};
 
 /// One table, with the indexes `due` and `listing`.
 #[derive(Debug, Clone)]
@@ -204,149 +202,4 @@ where
         }
         _ => TableError::Unavailable(Box::new(error)),
     }
-}
-
-/// The placeholders of one request's expressions.
-#[derive(Default)]
-struct Words {
-    names: HashMap<String, String>,
-    values: Item,
-}
-
-impl Words {
-    fn name(&mut self, name: &str) -> String {
-        let word = format!("#{}", name.replace('-', "_"));
-        self.names.insert(word.clone(), name.to_owned());
-        word
-    }
-
-    fn value(&mut self, value: &Value) -> String {
-        let word = format!(":v{}", self.values.len());
-        self.values.insert(word.clone(), to_aws(value));
-        word
-    }
-
-    fn condition(&mut self, condition: &Condition) -> Option<String> {
-        Some(match condition {
-            Condition::Always => return None,
-            Condition::Absent => "attribute_not_exists(pk)".to_owned(),
-            Condition::Present => "attribute_exists(pk)".to_owned(),
-            Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
-            Condition::Lacks(name) => format!("attribute_not_exists({})", self.name(name)),
-            Condition::AtMost(name, most) => {
-                format!("{} <= {}", self.name(name), self.value(&Value::from(*most)))
-            }
-            Condition::All(all) => {
-                let parts: Vec<_> = all.iter().filter_map(|part| self.condition(part)).collect();
-                if parts.is_empty() {
-                    return None;
-                }
-                format!("({})", parts.join(" AND "))
-            }
-            Condition::Any(any) if any.is_empty() => {
-                "attribute_exists(pk) AND attribute_not_exists(pk)".to_owned()
-            }
-            Condition::Any(any) => {
-                let parts: Option<Vec<_>> = any.iter().map(|part| self.condition(part)).collect();
-                format!("({})", parts?.join(" OR "))
-            }
-        })
-    }
-
-    fn update(&mut self, set: &Attributes, remove: &[&str]) -> String {
-        let mut update = String::new();
-        if !set.is_empty() {
-            let parts: Vec<_> = set
-                .iter()
-                .map(|(name, value)| format!("{} = {}", self.name(name), self.value(value)))
-                .collect();
-            update.push_str(&format!("SET {}", parts.join(", ")));
-        }
-        if !remove.is_empty() {
-            let parts: Vec<_> = remove.iter().map(|name| self.name(name)).collect();
-            update.push_str(&format!(" REMOVE {}", parts.join(", ")));
-        }
-        update
-    }
-
-    fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
-    }
-
-    fn values(&self) -> Option<Item> {
-        (!self.values.is_empty()).then(|| self.values.clone())
-    }
-}
-
-fn key_item(key: &Key) -> Item {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    HashMap::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))])
-}
-
-fn item(key: &Key, attributes: &Attributes) -> Item {
-    let mut item = key_item(key);
-    item.extend(attributes.iter().map(|(name, value)| (name.clone(), to_aws(value))));
-    item
-}
-
-fn attributes(mut item: Item) -> Result<(Key, Attributes), TableError> {
-    let mut text = |name: &str| match item.remove(name) {
-        Some(AttributeValue::S(text)) => Ok(text),
-        _ => Err(TableError::Unreadable(format!("{name} is not a text"))),
-    };
-    let key = Key { pk: text("pk")?, sk: text("sk")? };
-    let attributes = item
-        .into_iter()
-        .map(|(name, value)| Ok((name, from_aws(value)?)))
-        .collect::<Result<Attributes, TableError>>()?;
-    Ok((key, attributes))
-}
-
-fn to_aws(value: &Value) -> AttributeValue {
-    match value {
-        Value::Null => AttributeValue::Null(true),
-        Value::Bool(truth) => AttributeValue::Bool(*truth),
-        Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::String(text) => AttributeValue::S(text.clone()),
-        Value::Array(list) => AttributeValue::L(list.iter().map(to_aws).collect()),
-        Value::Object(map) => {
-            AttributeValue::M(map.iter().map(|(name, value)| (name.clone(), to_aws(value))).collect())
-        }
-    }
-}
-
-fn from_aws(value: AttributeValue) -> Result<Value, TableError> {
-    Ok(match value {
-        AttributeValue::Null(_) => Value::Null,
-        AttributeValue::Bool(truth) => Value::Bool(truth),
-        AttributeValue::N(number) => Value::Number(
-            number
-                .parse::<Number>()
-                .map_err(|_| TableError::Unreadable("a number has no form of one".to_owned()))?,
-        ),
-        AttributeValue::S(text) => Value::String(text),
-        AttributeValue::L(list) => Value::Array(list.into_iter().map(from_aws).collect::<Result<_, _>>()?),
-        AttributeValue::M(map) => Value::Object(
-            map.into_iter()
-                .map(|(name, value)| Ok((name, from_aws(value)?)))
-                .collect::<Result<_, TableError>>()?,
-        ),
-        _ => return Err(TableError::Unreadable("an attribute has a type that is never written".to_owned())),
-    })
-}
-
-/// A cursor is the key that the query stopped at, in base64 so that it fits into an address.
-fn encode_cursor(key: Item) -> Result<Cursor, TableError> {
-    let values = key
-        .into_iter()
-        .map(|(name, value)| Ok((name, from_aws(value)?)))
-        .collect::<Result<_, TableError>>()?;
-    Ok(Cursor(URL_SAFE_NO_PAD.encode(Value::Object(values).to_string())))
-}
-
-fn decode_cursor(cursor: &Cursor) -> Result<Item, TableError> {
-    let unreadable = || TableError::Unreadable("the cursor is not one of this table".to_owned());
-    let text = URL_SAFE_NO_PAD.decode(&cursor.0).map_err(|_| unreadable())?;
-    let values: Attributes = serde_json::from_slice(&text).map_err(|_| unreadable())?;
-    Ok(values.iter().map(|(name, value)| (name.clone(), to_aws(value))).collect())
 }

@@ -52,9 +52,11 @@ fn every_route_of_the_template_is_served_by_its_function() {
                     && (method == "ANY" || methods.contains(&method) || methods.contains(&"ANY"))
             };
             // A function without a router reads the variables of its path from the event.
-            let variables: Vec<_> =
-                path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
-            let reads = served.is_empty() && variables.iter().all(|name| has_word(&code.all, name));
+            let parameters =
+                code.all.split("struct PathParameters").nth(1).and_then(|rest| rest.split('}').next());
+            let mut variables = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+            let reads = served.is_empty()
+                && parameters.is_some_and(|fields| variables.all(|name| has_word(fields, name)));
             if !served.iter().any(reaches) && !reads {
                 breaches.push(format!("{route} leads to {function}, which does not serve it"));
             }

@@ -47,9 +47,7 @@ impl Coded {
             .filter(|argument| argument.chars().all(is_word))
             .collect()
     }
-}
 
-impl Coded {
     /// The routes of an axum router: a path, and the methods that it serves.
     pub(super) fn routes(&self) -> Vec<(String, Vec<&'static str>)> {
         const METHODS: [(&str, &str); 6] = [

@@ -1,6 +1,6 @@
 //! The REST API 2.0 as one function: a request and the world in, an answer and events out.
 //!
-//! Pure but for the world it changes; the edge reads the clock, the randomness and the network. The
+//! Pure but for the world it changes; the edge reads the clock, the randomness and the network. This
 //! file is long because all URLs of the API stand in one table.
 
 mod comments;

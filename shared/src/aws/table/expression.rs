@@ -1,0 +1,80 @@
+//! Conditions and updates in DynamoDB's expression language.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::item::{Item, to_aws};
+use crate::ports::{Attributes, Condition};
+
+/// The placeholders of one request's expressions.
+#[derive(Default)]
+pub(super) struct Words {
+    names: HashMap<String, String>,
+    values: Item,
+}
+
+impl Words {
+    fn name(&mut self, name: &str) -> String {
+        let word = format!("#{}", name.replace('-', "_"));
+        self.names.insert(word.clone(), name.to_owned());
+        word
+    }
+
+    fn value(&mut self, value: &Value) -> String {
+        let word = format!(":v{}", self.values.len());
+        self.values.insert(word.clone(), to_aws(value));
+        word
+    }
+
+    pub(super) fn condition(&mut self, condition: &Condition) -> Option<String> {
+        Some(match condition {
+            Condition::Always => return None,
+            Condition::Absent => "attribute_not_exists(pk)".to_owned(),
+            Condition::Present => "attribute_exists(pk)".to_owned(),
+            Condition::Equals(name, value) => format!("{} = {}", self.name(name), self.value(value)),
+            Condition::Lacks(name) => format!("attribute_not_exists({})", self.name(name)),
+            Condition::AtMost(name, most) => {
+                format!("{} <= {}", self.name(name), self.value(&Value::from(*most)))
+            }
+            Condition::All(all) => {
+                let parts: Vec<_> = all.iter().filter_map(|part| self.condition(part)).collect();
+                if parts.is_empty() {
+                    return None;
+                }
+                format!("({})", parts.join(" AND "))
+            }
+            Condition::Any(any) if any.is_empty() => {
+                "attribute_exists(pk) AND attribute_not_exists(pk)".to_owned()
+            }
+            Condition::Any(any) => {
+                let parts: Option<Vec<_>> = any.iter().map(|part| self.condition(part)).collect();
+                format!("({})", parts?.join(" OR "))
+            }
+        })
+    }
+
+    pub(super) fn update(&mut self, set: &Attributes, remove: &[&str]) -> String {
+        let mut update = String::new();
+        if !set.is_empty() {
+            let parts: Vec<_> = set
+                .iter()
+                .map(|(name, value)| format!("{} = {}", self.name(name), self.value(value)))
+                .collect();
+            update.push_str(&format!("SET {}", parts.join(", ")));
+        }
+        if !remove.is_empty() {
+            let parts: Vec<_> = remove.iter().map(|name| self.name(name)).collect();
+            update.push_str(&format!(" REMOVE {}", parts.join(", ")));
+        }
+        update
+    }
+
+    pub(super) fn names(&self) -> Option<HashMap<String, String>> {
+        (!self.names.is_empty()).then(|| self.names.clone())
+    }
+
+    pub(super) fn values(&self) -> Option<Item> {
+        (!self.values.is_empty()).then(|| self.values.clone())
+    }
+}
