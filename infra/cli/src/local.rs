@@ -106,7 +106,7 @@ fn welcome(local: &Local, profile: &Profile) {
     say("\nTry, in another terminal:\n");
     say("  cargo run -- demo");
     say("  cargo run -- connect --workspace seilbahn --label \"My account\"");
-    say("  cargo run -- call GET user\n");
+    say("  cargo run -- credentials\n");
     say("Ctrl-C stops everything.");
 }
 

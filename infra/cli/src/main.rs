@@ -9,7 +9,7 @@ mod verbs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bucketwheel::call::Method;
+use bucketwheel::call::{Method, Problem};
 use clap::{Parser, Subcommand};
 
 use crate::profile::Profile;
@@ -84,6 +84,8 @@ enum Error {
     Demo(#[from] demo::Error),
     #[error("there {}; say which with --credential", match .0 { 0 => "is no credential yet".to_owned(), n => format!("are {n} credentials") })]
     WhichCredential(usize),
+    #[error("the call did not succeed: {code}\n  cause       {cause}\n  resolution  {resolution}", code = .0.code, cause = .0.cause, resolution = .0.resolution)]
+    Call(Problem),
     #[error("the body is not JSON: {0}")]
     Body(serde_json::Error),
     #[error("signals cannot be received: {0}")]

@@ -1,6 +1,6 @@
 //! The short verbs: what an operator asks of a running system.
 
-use bucketwheel::call::{Method, State};
+use bucketwheel::call::Method;
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -72,15 +72,13 @@ pub(crate) async fn call(
         call["body"] = serde_json::from_str(&body).map_err(Error::Body)?;
     }
     let outcome = console.call(&credential, &call).await?;
-    if let Some(problem) = outcome.error {
-        say(&format!("{:?}: {}", outcome.state, problem.code));
-        say(&format!("  cause       {}", problem.cause));
-        say(&format!("  resolution  {}", problem.resolution));
+    match outcome.error {
+        Some(problem) => Err(Error::Call(problem)),
+        None => {
+            say(&format!("{:#}", outcome.body.unwrap_or_default()));
+            Ok(())
+        }
     }
-    if outcome.state == State::Succeeded {
-        say(&format!("{:#}", outcome.body.unwrap_or_default()));
-    }
-    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "this is what people read")]
