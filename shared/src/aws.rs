@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 pub use edge::Host;
-pub use queue::{Incoming, SqsQueue};
+pub use queue::{Incoming, SqsInbox, SqsQueue};
 pub use secrets::{SecretError, Secrets};
 pub use table::DynamoTable;
 

@@ -5,13 +5,13 @@ mod oauth;
 
 use std::time::Duration;
 
-pub use api::{Answer, Api, SendError};
+pub use api::{Api, SendError};
 pub use oauth::{Consumer, ExchangeError, Oauth};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 
 /// How long one exchange with Bitbucket may take. Shorter than a lease, and than any function's time-out.
-const TIME_OUT: Duration = Duration::from_secs(20);
+pub const TIME_OUT: Duration = Duration::from_secs(20);
 
 /// Bitbucket could not be set up as a peer.
 #[derive(Debug, thiserror::Error)]

@@ -1,17 +1,25 @@
 //! A call: one Bitbucket API request that an automation asks for, and what became of it.
 
+mod form;
 mod judgement;
+mod look;
+mod outcome;
 mod path;
+mod request;
+mod verdict;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+pub use form::{BadForm, Part};
 use jiff::Timestamp;
-pub use judgement::{Judgement, judge};
+pub use judgement::{Answer, Judgement, judge};
+pub use look::{Look, Seen, look};
+pub use outcome::{Evidence, Outcome, Pages, Problem, State};
 pub use path::{ApiPath, BadPath};
+pub use request::{Method, Request, Wire};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+pub use verdict::{Ending, Entry, Reaction, Sent, Verdict, answered, arrived, looked};
 
 use crate::credential::CredentialId;
 
@@ -76,12 +84,46 @@ pub struct Message {
     pub credential: CredentialId,
     /// What to do.
     pub call: Call,
+    /// Follow the answer's pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paginate: Option<Paginate>,
     /// After this time the call is not worth sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// How urgent it is while there is little left of Bitbucket's hourly allowance.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Send it even if it is known that it cannot succeed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// Where the outcome goes, besides `GET /api/calls/{id}`.
     #[serde(default)]
     pub reply: Reply,
+}
+
+/// How urgent a call is. The less urgent, the more of the hourly allowance it leaves to others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// A person waits for it.
+    Interactive,
+    /// An automation does its work.
+    #[default]
+    Automation,
+    /// It may take hours.
+    Background,
+}
+
+/// How far to follow the pages of a list. Each page becomes a part of the outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paginate {
+    /// At most so many pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u32>,
+    /// At most so many values; the last page is cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
 }
 
 /// Where an outcome goes.
@@ -116,116 +158,6 @@ pub enum Action {
         /// The event keys to subscribe to.
         events: Vec<String>,
     },
-}
-
-/// One request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// The HTTP method.
-    pub method: Method,
-    /// The path below `/2.0`, such as `repositories/{workspace}/{repository}`.
-    pub path: String,
-    /// Query parameters, unencoded.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub query: BTreeMap<String, String>,
-    /// A JSON body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
-}
-
-/// The methods of Bitbucket's API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Makes.
-    Post,
-    /// Replaces.
-    Put,
-    /// Changes.
-    Patch,
-    /// Removes.
-    Delete,
-}
-
-impl Method {
-    /// Whether sending it twice could do something twice.
-    pub fn mutates(self) -> bool {
-        self != Method::Get
-    }
-
-    /// As HTTP writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Patch => "PATCH",
-            Method::Delete => "DELETE",
-        }
-    }
-}
-
-/// What became of a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The caller's name for it.
-    pub id: CallId,
-    /// Whose token was used.
-    pub credential: CredentialId,
-    /// The verdict.
-    pub state: State,
-    /// Bitbucket's HTTP status, if it answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// The headers that a caller may need: `Location`, `ETag`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// The answer, if it was JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
-    /// The answer in base64, if it was anything else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_base64: Option<String>,
-    /// What went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Problem>,
-    /// When the verdict fell.
-    pub finished_at: Timestamp,
-}
-
-/// A call's verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Bitbucket did it.
-    Succeeded,
-    /// It was not done.
-    Failed,
-    /// It was sent, and nobody knows whether it was done. It is not sent again.
-    Unknown,
-    /// It came too late and was not sent.
-    Expired,
-}
-
-/// An error as people and programs see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// A word for programs.
-    pub code: String,
-    /// What happened.
-    pub cause: String,
-    /// What to do.
-    pub resolution: String,
-}
-
-impl Problem {
-    /// A problem in three texts.
-    pub fn new(code: &str, cause: impl Into<String>, resolution: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), cause: cause.into(), resolution: resolution.into() }
-    }
 }
 
 #[cfg(test)]

@@ -197,6 +197,16 @@ pub trait Queue: Send + Sync {
     fn send(&self, message: Outgoing) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
+/// The queue that a function is woken by: what can be done with a message besides working on it.
+pub trait Inbox: Send + Sync {
+    /// Hides a received message from everybody for so many seconds; then it comes again.
+    fn hide(&self, receipt: &str, seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
+
+    /// Puts a message that nobody can work on into the dead-letter queue, with the cause beside it. Moved
+    /// back from there it is the same message.
+    fn bury(&self, body: &str, cause: &str) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
 /// Where the world begins: the time, and bytes nobody can guess. A function's `main.rs` hands in the
 /// real one; a simulation hands in its own.
 pub trait Edge: Send + Sync {

@@ -9,6 +9,7 @@
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
+//! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it has come |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
 //! DynamoDB removes items some time after their `expires_at`, so an expired item counts as absent here.

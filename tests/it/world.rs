@@ -290,7 +290,7 @@ impl World {
     /// The outcome that comes on the results queue.
     pub(crate) async fn result(&self, id: &str) -> Outcome {
         until("the outcome comes", async || {
-            locked(&self.system.results).iter().find(|o| o.id.as_str() == id).cloned()
+            locked(&self.system.results).iter().find(|o| o.id.as_str() == id && o.part.is_none()).cloned()
         })
         .await
     }
@@ -298,6 +298,24 @@ impl World {
     /// How many outcomes came on the results queue for this call.
     pub(crate) fn results(&self, id: &str) -> usize {
         locked(&self.system.results).iter().filter(|outcome| outcome.id.as_str() == id).count()
+    }
+
+    /// The parts of a paginated call that came on the results queue.
+    pub(crate) fn parts(&self, id: &str) -> Vec<Outcome> {
+        let of_call = |o: &&Outcome| o.id.as_str() == id && o.part.is_some();
+        locked(&self.system.results).iter().filter(of_call).cloned().collect()
+    }
+
+    /// Holds everybody off who uses the sandbox's switches, or connects, until it is dropped.
+    pub(crate) async fn alone(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.system.unusual.write().await
+    }
+
+    /// The requests that the sandbox has had with this method and this text in their path.
+    pub(crate) async fn requests(&self, method: &str, path: &str) -> Vec<Value> {
+        let all = self.sandbox("GET", "requests", None).await;
+        let fits = |line: &&Value| line["method"] == method && text(&line["path"]).contains(path);
+        all["values"].as_array().expect("requests").iter().filter(fits).cloned().collect()
     }
 
     // ---- behind the scenes ----

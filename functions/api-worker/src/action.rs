@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bucketwheel::call::{Action, ApiPath, Message, Method, Problem};
+use bucketwheel::call::{Action, Answer, ApiPath, Message, Method, Problem};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::hooks::{self, HookSecrets};
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::Worker;
-use crate::exchange::{Received, Stop};
+use crate::exchange::Stop;
 use crate::work::Again;
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
@@ -20,7 +20,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         message: &Message,
         action: &Action,
         token: &AccessToken,
-    ) -> Result<Received, Stop> {
+    ) -> Result<Answer, Stop> {
         match action {
             Action::EnsureHook { repository, events } => {
                 self.ensure_hook(&message.credential, token, repository, events).await
@@ -36,7 +36,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         token: &AccessToken,
         repository: &str,
         events: &[String],
-    ) -> Result<Received, Stop> {
+    ) -> Result<Answer, Stop> {
         let path = |rest: &str| {
             ApiPath::parse(&format!("repositories/{repository}/hooks{rest}")).map_err(|error| {
                 Stop::Failed(
@@ -108,7 +108,7 @@ fn newest<T, Q, E>(
     newest.map(|secret| secret.secret).ok_or(Stop::Again(Again::Later("the hook has no secret")))
 }
 
-fn ours(listed: &Received, address: &str) -> Option<String> {
+fn ours(listed: &Answer, address: &str) -> Option<String> {
     let listed = listed.json()?;
     let hook = listed["values"].as_array()?.iter().find(|hook| hook["url"] == address)?;
     hook["uuid"].as_str().map(str::to_owned)

@@ -1,26 +1,29 @@
-//! One request to Bitbucket and what its answer means for the call.
+//! One request to Bitbucket and what came of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bucketwheel::bitbucket::{Answer, SendError};
-use bucketwheel::call::{ApiPath, Judgement, Method, Outcome, Problem, judge};
+use bucketwheel::bitbucket::{SendError, TIME_OUT};
+use bucketwheel::call::{Answer, ApiPath, Judgement, Method, Problem, Reaction, Wire, judge};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::rotation::Nudge;
 use bucketwheel::token::AccessToken;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::Worker;
-use crate::work::{Again, unknown};
+use crate::work::Again;
 
-/// Why a call does not simply succeed.
+/// What is left of an invocation's time after the last answer: enough to store the outcome.
+const TO_STORE: SignedDuration = SignedDuration::from_secs(1);
+
+/// Why an action of several requests does not simply succeed.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// It was not done, and trying again would not help.
-    Failed(Problem, Option<Box<Received>>),
+    Failed(Problem, Option<Box<Answer>>),
     /// It was sent, and may or may not have been done.
     Unknown(Problem),
     /// It was not done, and comes again.
@@ -33,30 +36,32 @@ impl From<Again> for Stop {
     }
 }
 
-/// An answer that is passed on.
-#[derive(Debug)]
-pub(crate) struct Received(Answer);
-
-impl Received {
-    /// The answer's JSON, if it is some.
-    pub(crate) fn json(&self) -> Option<Value> {
-        serde_json::from_slice(&self.0.body).ok()
-    }
-
-    /// Adds the answer to the outcome.
-    pub(crate) fn into_outcome(self, mut outcome: Outcome) -> Outcome {
-        outcome.body = self.json();
-        let Answer { status, headers, body, .. } = self.0;
-        if outcome.body.is_none() && !body.is_empty() {
-            outcome.body_base64 = Some(STANDARD.encode(body));
-        }
-        outcome.status = Some(status);
-        outcome.headers = headers;
-        outcome
-    }
-}
-
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
+    /// Sends one request and waits for its answer while there is time.
+    pub(crate) async fn react(&self, token: &AccessToken, wire: &Wire, until: Timestamp) -> Reaction {
+        let left = until.duration_since(self.edge.now()) - TO_STORE;
+        let patience = Duration::try_from(left).unwrap_or_default();
+        match self.api.send(token, wire, patience).await {
+            Ok(answer) => Reaction::Answered(judge(wire.method, &answer), answer),
+            Err(error) => {
+                tracing::warn!(error = %Causes(&error), "no answer");
+                match error {
+                    SendError::Unsent(_) => Reaction::Unsent,
+                    SendError::Lost(_) => Reaction::Lost("The answer was lost."),
+                    SendError::TooLarge if wire.method.mutates() => {
+                        Reaction::Lost("The answer was too large to be read.")
+                    }
+                    SendError::TooLarge => {
+                        let resolution = "Ask for less: use the query parameters fields, pagelen or q.";
+                        let problem = Problem::new("answer_too_large", error.to_string(), resolution);
+                        Reaction::Answered(Judgement::Permanent(problem), Answer::default())
+                    }
+                }
+            }
+        }
+    }
+
+    /// One request of an action of several.
     pub(crate) async fn exchange(
         &self,
         credential: &CredentialId,
@@ -65,45 +70,49 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         path: &ApiPath,
         query: &BTreeMap<String, String>,
         body: Option<&Value>,
-    ) -> Result<Received, Stop> {
-        let answer = match self.api.send(token, method, path, query, body).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::warn!(error = %Causes(&error), "no answer");
-                return Err(match error {
-                    SendError::Unsent(_) => Stop::Again(Again::Later("Bitbucket could not be reached")),
-                    SendError::Lost(_) if method.mutates() => {
-                        Stop::Unknown(unknown("Bitbucket's answer was lost."))
-                    }
-                    SendError::Lost(_) => Stop::Again(Again::Later("Bitbucket's answer was lost")),
-                    SendError::TooLarge if method.mutates() => {
-                        Stop::Unknown(unknown("Bitbucket's answer was too large to be read."))
-                    }
-                    SendError::TooLarge => Stop::Failed(
-                        Problem::new(
-                            "answer_too_large",
-                            error.to_string(),
-                            "Ask for less: use the query parameters fields, pagelen or q.",
-                        ),
-                        None,
-                    ),
-                });
-            }
+    ) -> Result<Answer, Stop> {
+        let query: Vec<_> = query.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let mut wire = Wire::get(path.clone(), &query);
+        wire.method = method;
+        wire.body = body.map(|body| ("application/json".to_owned(), body.to_string().into_bytes()));
+        self.exchange_wire(credential, token, &wire).await
+    }
+
+    /// One request of an action of several.
+    pub(crate) async fn exchange_wire(
+        &self,
+        credential: &CredentialId,
+        token: &AccessToken,
+        wire: &Wire,
+    ) -> Result<Answer, Stop> {
+        let patience = SignedDuration::try_from(TIME_OUT).unwrap_or_default() + TO_STORE;
+        let lost = |problem| match wire.method.mutates() {
+            true => Stop::Unknown(problem),
+            false => Stop::Again(Again::Later("Bitbucket's answer was lost")),
         };
-        match judge(method, answer.status, &answer.body) {
-            Judgement::Succeeded => Ok(Received(answer)),
-            Judgement::Failed(problem) => Err(Stop::Failed(problem, Some(Box::new(Received(answer))))),
-            Judgement::Unclear(problem) => Err(Stop::Unknown(problem)),
-            Judgement::Later(_) => Err(Stop::Again(Again::Later("Bitbucket asked to wait"))),
-            Judgement::Unauthorized => {
-                self.nudge(credential).await?;
-                Err(Stop::Again(Again::Later("the token is being refreshed")))
-            }
+        match self.react(token, wire, self.edge.now() + patience).await {
+            Reaction::Unsent => Err(Again::Later("Bitbucket could not be reached").into()),
+            Reaction::Lost(what) => Err(lost(Problem::outcome_unknown(what))),
+            Reaction::Answered(judgement, answer) => match judgement {
+                Judgement::Succeeded => Ok(answer),
+                Judgement::Permanent(problem) | Judgement::Contested(problem) => {
+                    Err(Stop::Failed(problem, Some(Box::new(answer))))
+                }
+                Judgement::Unknown(problem) => Err(Stop::Unknown(problem)),
+                Judgement::Transient { after: Some(after), .. } => {
+                    Err(Again::After(after, "Bitbucket asked to wait").into())
+                }
+                Judgement::Transient { .. } => Err(Again::Later("Bitbucket asked to wait").into()),
+                Judgement::Unauthorized => {
+                    self.nudge(credential).await?;
+                    Err(Again::Later("the token is being refreshed").into())
+                }
+            },
         }
     }
 
     /// The worker never spends a refresh token: it asks the refresher to.
-    async fn nudge(&self, credential: &CredentialId) -> Result<(), Again> {
+    pub(crate) async fn nudge(&self, credential: &CredentialId) -> Result<(), Again> {
         let Ok(text) = serde_json::to_string(&Nudge { credential: credential.clone() }) else {
             unreachable!("a nudge is one text")
         };

@@ -1,24 +1,31 @@
 //! api-worker: takes calls from the calls queue, sends them to Bitbucket with the credential's token, and
 //! says what became of each.
 //!
-//! A mutation is written down before it is sent. So a message that is delivered twice, or a worker that
-//! dies half-way, leads to the stored outcome or to `unknown`, never to a silent second send.
-//!
-//! ```text
-//! message ─▶ journal ─▶ credential and token ─▶ write down ─▶ send ─▶ judge ─▶ store ─▶ reply ─▶ ack
-//!               │ finished: reply again                         │
-//!               └ sent, no outcome: unknown                     └ not done: take back, retry
-//! ```
+//! What happens to a call is decided by [`bucketwheel::call`]'s verdicts; this crate carries them out. A
+//! mutation is written down before it is sent. So a message that is delivered twice, a worker that dies
+//! half-way, or an answer that is lost, leads to the stored outcome, to a look at Bitbucket, or to
+//! `unknown`, never to a silent second send. Waiting is done by hiding the message, not by sleeping.
 
 mod action;
+mod backoff;
 mod exchange;
+mod pages;
 mod work;
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use bucketwheel::bitbucket::Api;
-use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::error::Causes;
+use bucketwheel::ports::{Edge, Inbox, Queue, Table};
 use bucketwheel::seal::Keyring;
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
 use url::Url;
+
+use crate::work::Again;
+
+/// How many messages of a batch are worked on at once. A batch has ten at most, and none of them may use
+/// up the time of the others.
+const AT_ONCE: usize = 10;
 
 /// The function with everything it needs.
 #[derive(Debug)]
@@ -41,27 +48,53 @@ pub struct Worker<T, Q, E> {
     pub public_url: Url,
 }
 
-/// What happens to a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is done with.
-    Ack,
-    /// It stays on the queue and comes again, or ends in the dead-letter queue.
-    Retry,
+/// The time at which Lambda ends this invocation, from its deadline in milliseconds since 1970.
+pub fn ends_at(deadline: u64) -> Timestamp {
+    let millisecond = i64::try_from(deadline).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX)
 }
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
-    /// Works on one batch, and names the messages that must come again.
-    pub async fn batch(&self, event: SqsEvent) -> SqsBatchResponse {
+    /// Works on one batch until `until` at most, and names the messages that must come again.
+    pub async fn batch(&self, event: SqsEvent, until: Timestamp, inbox: &impl Inbox) -> SqsBatchResponse {
+        let messages = stream::iter(event.records).map(|message| self.one(message, until, inbox));
+        let again: Vec<_> = messages.buffer_unordered(AT_ONCE).filter_map(async |id| id).collect().await;
         let mut response = SqsBatchResponse::default();
-        for message in event.records {
-            let text = message.body.as_deref().unwrap_or_default();
-            if self.work(text).await == Verdict::Retry {
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = message.message_id.unwrap_or_default();
-                response.batch_item_failures.push(failure);
-            }
+        for id in again {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            response.batch_item_failures.push(failure);
         }
         response
+    }
+
+    /// Works on one message; gives its id if it must come again.
+    async fn one(&self, message: SqsMessage, until: Timestamp, inbox: &impl Inbox) -> Option<String> {
+        let text = message.body.as_deref().unwrap_or_default();
+        let receives = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok());
+        let receives = receives.unwrap_or(1);
+        let again = match self.work(text, receives, until).await {
+            Ok(()) => return None,
+            Err(again) => again,
+        };
+        tracing::warn!(error = %Causes(&again), receives, "call not finished");
+        let put = match &again {
+            Again::NotACall(_) => {
+                let buried = inbox.bury(text, &Causes(&again).to_string()).await;
+                if buried.is_ok() {
+                    return None;
+                }
+                buried
+            }
+            again => {
+                let seconds = backoff::seconds(again.after(), receives, self.edge.random());
+                inbox.hide(message.receipt_handle.as_deref().unwrap_or_default(), seconds).await
+            }
+        };
+        // Then it comes again when the queue's own time-out is over.
+        if let Err(error) = put {
+            tracing::warn!(error = %Causes(&error), "message not put back");
+        }
+        Some(message.message_id.unwrap_or_default())
     }
 }

@@ -1,8 +1,8 @@
 //! Wiring of api-worker: settings, adapters, and the Lambda runtime.
 
-use api_worker::Worker;
+use api_worker::{Worker, ends_at};
 use aws_lambda_events::sqs::SqsEvent;
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::Api;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -13,6 +13,8 @@ async fn main() -> Result<(), Error> {
     telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
     let account = Account::from(&mut settings);
     let table = settings.text("BUCKETWHEEL_TABLE");
+    let calls = settings.text("BUCKETWHEEL_CALLS_QUEUE");
+    let dead = settings.text("BUCKETWHEEL_CALLS_DLQ");
     let results = settings.text("BUCKETWHEEL_RESULTS_QUEUE");
     let nudges = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
     let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
@@ -22,6 +24,7 @@ async fn main() -> Result<(), Error> {
     settings.finish()?;
 
     let secrets = Secrets::new(&account);
+    let inbox = &SqsInbox::new(&account, calls, dead);
     let worker = Worker {
         table: DynamoTable::new(&account, table),
         results: SqsQueue::new(&account, results),
@@ -34,7 +37,7 @@ async fn main() -> Result<(), Error> {
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        Ok::<_, Error>(worker.batch(event.payload).await)
+        Ok::<_, Error>(worker.batch(event.payload, ends_at(event.context.deadline), inbox).await)
     }))
     .await
 }

@@ -1,21 +1,28 @@
-//! One message: from its text to a verdict.
+//! One message: carries out what the verdicts say.
 
-use bucketwheel::call::{ApiPath, Call, CallId, Message, Outcome, Problem, Reply, Request, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bucketwheel::call::{
+    self, Answer, Call, CallId, Ending, Evidence, Message, Outcome, Problem, Reply, Sent, State, Verdict,
+    Wire,
+};
 use bucketwheel::credential::CredentialId;
-use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
-use bucketwheel::store::calls::{self, Entry};
-use bucketwheel::store::tokens;
+use bucketwheel::store::{calls, tokens};
 use bucketwheel::token::AccessToken;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use crate::Worker;
 use crate::exchange::Stop;
-use crate::{Verdict, Worker};
 
-/// A call that was sent this long ago and has no outcome is not being worked on any more: it is longer
-/// than a worker lives.
-const WORKER_LIFE: SignedDuration = SignedDuration::from_mins(2);
+/// The queue gives a message up after fifty receives. Shortly before that its call is ended, with its
+/// cause, instead of being lost among the dead letters.
+const MOST_RECEIVES: u32 = 48;
+/// How often one visit may send or look.
+const MOST_TURNS: usize = 6;
+/// A request is not begun when less time than this is left.
+const LEAST_TIME: SignedDuration = SignedDuration::from_secs(2);
 
 /// Why a message has to come again.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +37,25 @@ pub(crate) enum Again {
     Elsewhere,
     #[error("not done yet: {0}")]
     Later(&'static str),
+    #[error("not done yet: {1}")]
+    After(SignedDuration, &'static str),
+}
+
+impl Again {
+    /// How long to wait, if that is known.
+    pub(crate) fn after(&self) -> Option<SignedDuration> {
+        match self {
+            Again::After(after, _) => Some(*after),
+            _ => None,
+        }
+    }
+
+    fn wait(after: Option<SignedDuration>, why: &'static str) -> Self {
+        match after {
+            Some(after) => Again::After(after, why),
+            None => Again::Later(why),
+        }
+    }
 }
 
 /// What can be read of a message that is not a call: enough to answer it.
@@ -40,17 +66,7 @@ struct Addressed {
 }
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
-    pub(crate) async fn work(&self, text: &str) -> Verdict {
-        match self.outcome(text).await {
-            Ok(()) => Verdict::Ack,
-            Err(again) => {
-                tracing::warn!(error = %Causes(&again), "call not finished");
-                Verdict::Retry
-            }
-        }
-    }
-
-    async fn outcome(&self, text: &str) -> Result<(), Again> {
+    pub(crate) async fn work(&self, text: &str, receives: u32, until: Timestamp) -> Result<(), Again> {
         let message: Message = match serde_json::from_str(text) {
             Ok(message) => message,
             Err(error) => {
@@ -58,74 +74,123 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                     return Err(Again::NotACall(error));
                 };
                 let problem = Problem::new("bad_call", error.to_string(), "Correct the message.");
-                let failed = self.finished(id, credential, State::Failed, Some(problem));
-                return self.finish(failed, Reply::Queue).await;
+                return self.finish(&id, &credential, Reply::Queue, Ending::failed(problem)).await;
             }
         };
-        let now = self.edge.now();
-        let done = |state, problem| {
-            self.finished(message.id.clone(), message.credential.clone(), state, Some(problem))
-        };
-        let outcome = match calls::get(&self.table, &message.id, now).await? {
-            Entry::Finished(outcome) => return self.reply(&outcome, message.reply).await,
-            Entry::Sent(at) if now.duration_since(at) < WORKER_LIFE => return Err(Again::Elsewhere),
-            Entry::Sent(_) => done(State::Unknown, unknown("A worker died after it may have sent the call.")),
-            Entry::New | Entry::Queued(_) if message.deadline.is_some_and(|deadline| deadline <= now) => {
-                done(State::Expired, Problem::new("expired", "The deadline has passed.", "Submit it again."))
+        match self.carry_out(&message, until).await {
+            Err(Again::Later(why) | Again::After(_, why)) if receives >= MOST_RECEIVES => {
+                let cause = format!("It was tried {receives} times; the last time {why}.");
+                let error = Some(Problem::new("gave_up", cause, "Mend that, then submit it again."));
+                self.end(&message, Ending { error, ..Ending::new(State::Expired) }).await
             }
-            Entry::New | Entry::Queued(_) => match self.token(&message.credential).await? {
-                Ok(token) => self.carry_out(&message, &token).await?,
-                Err(problem) => done(State::Failed, problem),
-            },
-        };
-        self.finish(outcome, message.reply).await
-    }
-
-    async fn carry_out(&self, message: &Message, token: &AccessToken) -> Result<Outcome, Again> {
-        let sent = match &message.call {
-            Call::Request(request) => self.request(message, request, token).await,
-            Call::Action(action) => self.action(message, action, token).await,
-        };
-        let (id, credential) = (message.id.clone(), message.credential.clone());
-        match sent {
-            Ok(answer) => Ok(answer.into_outcome(self.finished(id, credential, State::Succeeded, None))),
-            Err(Stop::Failed(problem, answer)) => {
-                let outcome = self.finished(id, credential, State::Failed, Some(problem));
-                Ok(match answer {
-                    Some(answer) => answer.into_outcome(outcome),
-                    None => outcome,
-                })
-            }
-            Err(Stop::Unknown(problem)) => Ok(self.finished(id, credential, State::Unknown, Some(problem))),
-            Err(Stop::Again(again)) => Err(again),
+            carried_out => carried_out,
         }
     }
 
-    /// One request. If it could do something twice, it is written down first, and that is taken back
-    /// only where Bitbucket certainly did nothing.
-    async fn request(
+    async fn carry_out(&self, message: &Message, until: Timestamp) -> Result<(), Again> {
+        let now = self.edge.now();
+        let mut verdict = call::arrived(calls::get(&self.table, &message.id, now).await?, message, now);
+        for _ in 0..MOST_TURNS {
+            verdict = match verdict {
+                Verdict::Send(before) => self.send(message, before, until).await?,
+                Verdict::Look(sent, evidence) => self.look(message, sent, evidence, until).await?,
+                Verdict::Finish(ending) => return self.end(message, *ending).await,
+                Verdict::Reply(outcome) => return self.reply(&outcome, message.reply).await,
+                Verdict::Wait(after, why) => return Err(Again::wait(after, why)),
+                Verdict::Nudge => {
+                    self.nudge(&message.credential).await?;
+                    return Err(Again::Later("the token is being refreshed"));
+                }
+            };
+        }
+        Err(Again::Later("Bitbucket's answers are lost again and again"))
+    }
+
+    /// Sends it. If it could do something twice it is written down first, and that is taken back only
+    /// where Bitbucket certainly did nothing.
+    async fn send(
         &self,
         message: &Message,
-        request: &Request,
+        before: Option<Sent>,
+        until: Timestamp,
+    ) -> Result<Verdict, Again> {
+        let token = match self.token(&message.credential).await? {
+            Ok(token) => token,
+            Err(problem) => return Ok(Ending::failed(problem).into()),
+        };
+        let request = match &message.call {
+            Call::Request(request) => request,
+            Call::Action(action) => return verdict(self.action(message, action, &token).await),
+        };
+        let wire = match request.wire() {
+            Ok(wire) => wire,
+            Err(problem) => return Ok(Ending::failed(problem).into()),
+        };
+        if self.little_time(until) {
+            return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left for it"));
+        }
+        match message.paginate {
+            Some(paginate) => self.pages(message, paginate, wire, &token, until).await,
+            None => self.send_once(message, before, &token, &wire, until).await,
+        }
+    }
+
+    async fn send_once(
+        &self,
+        message: &Message,
+        before: Option<Sent>,
         token: &AccessToken,
-    ) -> Result<crate::exchange::Received, Stop> {
-        let path = ApiPath::parse(&request.path).map_err(|error| {
-            Stop::Failed(Problem::new("bad_path", error.to_string(), "Correct the path."), None)
-        })?;
-        if request.method.mutates() {
-            match calls::about_to_send(&self.table, &message.id, self.edge.now()).await {
-                Ok(()) => {}
-                Err(TableError::Refused) => return Err(Stop::Again(Again::Elsewhere)),
-                Err(error) => return Err(Stop::Again(error.into())),
+        wire: &Wire,
+        until: Timestamp,
+    ) -> Result<Verdict, Again> {
+        let now = self.edge.now();
+        let sent = Sent { at: now, until, by: u32::from_be_bytes(self.edge.random()) };
+        let sent = wire.method.mutates().then_some(sent);
+        if let Some(sent) = sent {
+            match calls::about_to_send(&self.table, &message.id, sent, before, now).await {
+                Err(TableError::Refused) => return Err(Again::Elsewhere),
+                written => written?,
             }
         }
-        let body = request.body.as_ref();
-        let sent =
-            self.exchange(&message.credential, token, request.method, &path, &request.query, body).await;
-        if request.method.mutates() && matches!(sent, Err(Stop::Again(_))) {
-            calls::not_sent(&self.table, &message.id, self.edge.now()).await.map_err(Again::from)?;
+        let verdict = call::answered(sent, self.react(token, wire, until).await);
+        if let (Some(sent), Verdict::Wait(..) | Verdict::Nudge) = (sent, &verdict) {
+            calls::not_sent(&self.table, &message.id, sent, self.edge.now()).await?;
         }
-        sent
+        Ok(verdict)
+    }
+
+    /// Looks at Bitbucket for what became of a request whose answer never came.
+    async fn look(
+        &self,
+        message: &Message,
+        sent: Sent,
+        evidence: Evidence,
+        until: Timestamp,
+    ) -> Result<Verdict, Again> {
+        let recipe = match &message.call {
+            Call::Request(request) => call::look(request),
+            Call::Action(_) => None,
+        };
+        let Some(recipe) = recipe else { return Ok(call::looked(sent, evidence, None)) };
+        let token = match self.token(&message.credential).await? {
+            Ok(token) => token,
+            Err(_) => return Ok(call::looked(sent, evidence, None)),
+        };
+        if self.little_time(until) {
+            return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left to look"));
+        }
+        Ok(match call::answered(None, self.react(&token, &recipe.wire, until).await) {
+            Verdict::Finish(ending) => {
+                let answer = ending.answer.unwrap_or_default();
+                let seen = recipe.read(&answer);
+                call::looked(sent, evidence, Some((seen, recipe.shown(answer))))
+            }
+            other => other,
+        })
+    }
+
+    pub(crate) fn little_time(&self, until: Timestamp) -> bool {
+        until.duration_since(self.edge.now()) < LEAST_TIME
     }
 
     async fn token(&self, credential: &CredentialId) -> Result<Result<AccessToken, Problem>, Again> {
@@ -139,7 +204,18 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }))
     }
 
-    async fn finish(&self, outcome: Outcome, reply: Reply) -> Result<(), Again> {
+    async fn end(&self, message: &Message, ending: Ending) -> Result<(), Again> {
+        self.finish(&message.id, &message.credential, message.reply, ending).await
+    }
+
+    async fn finish(
+        &self,
+        id: &CallId,
+        credential: &CredentialId,
+        reply: Reply,
+        ending: Ending,
+    ) -> Result<(), Again> {
+        let outcome = self.outcome(id, credential, ending);
         match calls::finish(&self.table, &outcome, self.edge.now()).await {
             // Another worker stored an outcome first; that one counts, and it has been replied.
             Ok(()) | Err(TableError::Refused) => {}
@@ -155,7 +231,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         self.reply(&outcome, reply).await
     }
 
-    async fn reply(&self, outcome: &Outcome, reply: Reply) -> Result<(), Again> {
+    pub(crate) async fn reply(&self, outcome: &Outcome, reply: Reply) -> Result<(), Again> {
         if reply == Reply::Queue {
             let Ok(text) = serde_json::to_string(outcome) else {
                 unreachable!("an outcome is texts and numbers")
@@ -165,31 +241,34 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         Ok(())
     }
 
-    fn finished(
-        &self,
-        id: CallId,
-        credential: CredentialId,
-        state: State,
-        error: Option<Problem>,
-    ) -> Outcome {
+    pub(crate) fn outcome(&self, id: &CallId, credential: &CredentialId, ending: Ending) -> Outcome {
+        let Ending { state, error, answer, evidence, pages } = ending;
+        let answered = answer.is_some();
+        let answer = answer.unwrap_or_default();
+        let body = answer.json();
+        let Answer { status, headers, body: bytes, .. } = answer;
+        let is_text = body.is_some() || bytes.is_empty();
         Outcome {
-            id,
-            credential,
-            state,
-            status: None,
-            headers: std::collections::BTreeMap::new(),
-            body: None,
-            body_base64: None,
+            status: answered.then_some(status),
+            headers,
+            body,
+            body_base64: (!is_text).then(|| STANDARD.encode(bytes)),
             error,
-            finished_at: self.edge.now(),
+            evidence,
+            pages,
+            ..Outcome::new(id.clone(), credential.clone(), state, self.edge.now())
         }
     }
 }
 
-pub(crate) fn unknown(cause: &str) -> Problem {
-    Problem::new(
-        "outcome_unknown",
-        cause,
-        "Look at Bitbucket whether it was done, then submit it under a new id if not.",
-    )
+/// What an action of several requests comes to.
+fn verdict(done: Result<Answer, Stop>) -> Result<Verdict, Again> {
+    Ok(match done {
+        Ok(answer) => Ending::succeeded(answer).into(),
+        Err(Stop::Failed(problem, answer)) => {
+            Ending { answer: answer.map(|answer| *answer), ..Ending::failed(problem) }.into()
+        }
+        Err(Stop::Unknown(problem)) => Ending { error: Some(problem), ..Ending::new(State::Unknown) }.into(),
+        Err(Stop::Again(again)) => return Err(again),
+    })
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
+use aws_sdk_sqs::types::MessageAttributeValue;
 
 use super::{Account, client};
-use crate::ports::{Outgoing, Queue, QueueError};
+use crate::ports::{Inbox, Outgoing, Queue, QueueError};
 
 /// One queue.
 #[derive(Debug, Clone)]
@@ -84,5 +85,38 @@ impl Queue for SqsQueue {
                 _ => Err(QueueError::Unavailable(error.into())),
             },
         }
+    }
+}
+
+/// The queue that wakes a function, with its dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct SqsInbox {
+    client: Client,
+    url: String,
+    dead_url: String,
+}
+
+impl SqsInbox {
+    /// The queue at `url`, whose dead letters go to `dead_url`.
+    pub fn new(account: &Account, url: String, dead_url: String) -> Self {
+        Self { client: client!(account, aws_sdk_sqs), url, dead_url }
+    }
+}
+
+impl Inbox for SqsInbox {
+    async fn hide(&self, receipt: &str, seconds: u32) -> Result<(), QueueError> {
+        // SQS hides a message for twelve hours at most.
+        let seconds = i32::try_from(seconds.min(43_200)).unwrap_or(43_200);
+        let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
+        let changed = change.visibility_timeout(seconds).send().await;
+        changed.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
+    }
+
+    async fn bury(&self, body: &str, cause: &str) -> Result<(), QueueError> {
+        let attribute = MessageAttributeValue::builder().data_type("String").string_value(cause).build();
+        let attribute = attribute.map_err(|error| QueueError::Rejected(error.into()))?;
+        let message = self.client.send_message().queue_url(&self.dead_url).message_body(body);
+        let sent = message.message_attributes("cause", attribute).send().await;
+        sent.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
     }
 }

@@ -1,38 +1,39 @@
 //! The REST API, `{api}/2.0/…`.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use serde_json::Value;
 use url::Url;
 
-use super::{NoClient, client};
-use crate::call::{ApiPath, Method};
+use super::{NoClient, TIME_OUT, client};
+use crate::call::{Answer, ApiPath, Method, Wire};
 use crate::credential::Account;
 use crate::token::AccessToken;
 
 /// The longest answer that is taken. A whole outcome must fit into an item of the table (400 KB) and a
 /// message of a queue (1 MiB).
 const LARGEST_ANSWER: usize = 256 * 1024;
+/// A renamed repository redirects once; anything that redirects more often is lost.
+const MOST_REDIRECTS: usize = 3;
+
+/// The headers of an answer that are passed on or learnt from.
+const HEADERS: [&str; 8] = [
+    "content-type",
+    "etag",
+    "location",
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-nearlimit",
+    "x-ratelimit-resource",
+    "x-request-id",
+];
 
 /// The REST API.
 #[derive(Debug, Clone)]
 pub struct Api {
-    client: reqwest::Client,
+    reads: reqwest::Client,
+    writes: reqwest::Client,
     base: Url,
-}
-
-/// What Bitbucket answered, whatever the status.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The media type, without parameters.
-    pub content_type: String,
-    /// The headers that a caller may need, by lower-case name.
-    pub headers: BTreeMap<String, String>,
-    /// The body.
-    pub body: Vec<u8>,
 }
 
 /// Why there is no answer.
@@ -50,46 +51,71 @@ pub enum SendError {
 }
 
 impl Api {
-    /// The API at `base` (<https://api.bitbucket.org>). A redirect is followed only to the same host,
-    /// so that no token leaves for another.
+    /// The API at `base` (<https://api.bitbucket.org>).
     pub fn new(base: Url) -> Result<Self, NoClient> {
-        let same_origin = Policy::custom(|attempt| {
-            let first = attempt.previous().first().map(Url::origin);
-            let stays = first == Some(attempt.url().origin());
-            if stays && attempt.previous().len() < 5 { attempt.follow() } else { attempt.stop() }
-        });
-        Ok(Self { client: client(same_origin)?.build().map_err(NoClient)?, base })
+        // A kept connection may be closed by the peer just as it is used again, which the HTTP library
+        // answers by sending once more. Reads may be sent twice; mutations get connections of their own.
+        let reads = client(Policy::none())?.build().map_err(NoClient)?;
+        let writes = client(Policy::none())?.pool_max_idle_per_host(0).build().map_err(NoClient)?;
+        Ok(Self { reads, writes, base })
     }
 
-    /// Sends one request.
+    /// Where the API is.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Sends one request, and waits for its answer for `patience`, at most the usual time-out. A redirect
+    /// is followed, with the same method, only inside the API: no token leaves for another host.
     pub async fn send(
         &self,
         token: &AccessToken,
-        method: Method,
-        path: &ApiPath,
-        query: &BTreeMap<String, String>,
-        body: Option<&Value>,
+        wire: &Wire,
+        patience: Duration,
+    ) -> Result<Answer, SendError> {
+        let mut answer = self.send_once(token, wire, patience).await?;
+        let mut hops = 0;
+        while (300..400).contains(&answer.status) && answer.status != 304 && hops < MOST_REDIRECTS {
+            let link = answer.headers.get("location").map(|link| ApiPath::follow(link, &self.base));
+            let Some(Ok((path, query))) = link else { break };
+            let wire = Wire { path, query, ..wire.clone() };
+            answer = self.send_once(token, &wire, patience).await?;
+            hops += 1;
+        }
+        Ok(answer)
+    }
+
+    async fn send_once(
+        &self,
+        token: &AccessToken,
+        wire: &Wire,
+        patience: Duration,
     ) -> Result<Answer, SendError> {
         let mut url = self.base.clone();
-        url.set_path(&format!("2.0/{}", path.as_str()));
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+        url.set_path(&format!("2.0/{}", wire.path.as_str()));
+        if !wire.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&wire.query);
         }
-        let method = match method {
+        let method = match wire.method {
             Method::Get => http::Method::GET,
             Method::Post => http::Method::POST,
             Method::Put => http::Method::PUT,
             Method::Patch => http::Method::PATCH,
             Method::Delete => http::Method::DELETE,
         };
-        let request = self.client.request(method, url).bearer_auth(token.reveal());
-        let request = match body {
-            Some(body) => request.json(body),
+        let client = if wire.method.mutates() { &self.writes } else { &self.reads };
+        let request = client.request(method, url).bearer_auth(token.reveal());
+        let request = match &wire.body {
+            Some((kind, body)) => request.header("content-type", kind).body(body.clone()),
             None => request,
         };
-        let answer = request.send().await.map_err(|error| {
+        let answer = request.timeout(patience.min(TIME_OUT)).send().await.map_err(|error| {
             let error = error.without_url();
-            if error.is_connect() { SendError::Unsent(error) } else { SendError::Lost(error) }
+            if error.is_connect() || error.is_builder() {
+                SendError::Unsent(error)
+            } else {
+                SendError::Lost(error)
+            }
         })?;
         read(answer).await
     }
@@ -98,18 +124,17 @@ impl Api {
     /// not an account.
     pub async fn whoami(&self, token: &AccessToken) -> Result<Option<Account>, SendError> {
         let Ok(path) = ApiPath::parse("user") else { return Ok(None) };
-        let answer = self.send(token, Method::Get, &path, &BTreeMap::new(), None).await?;
+        let answer = self.send(token, &Wire::get(path, &[]), TIME_OUT).await?;
         Ok(serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200))
     }
 }
 
 async fn read(mut answer: reqwest::Response) -> Result<Answer, SendError> {
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    let content_type =
-        header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
-    let wanted = ["etag", "location", "retry-after", "x-request-id"];
-    let headers =
-        wanted.iter().filter_map(|name| Some(((*name).to_owned(), header(name)?.to_owned()))).collect();
+    let mut headers: std::collections::BTreeMap<_, _> =
+        HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), header(name)?.to_owned()))).collect();
+    let content_type = headers.remove("content-type").unwrap_or_default();
+    let content_type = content_type.split(';').next().unwrap_or_default().to_owned();
     let status = answer.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| SendError::Lost(error.without_url()))? {

@@ -1,8 +1,32 @@
-//! What Bitbucket's answers mean.
+//! What Bitbucket's answers mean: each is classed here, once.
 
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Method, Problem};
+
+/// What Bitbucket answered, whatever the status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type, without parameters.
+    pub content_type: String,
+    /// The headers that a caller may need, by lower-case name.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON, if it is some.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
 
 /// What Bitbucket's answer to a call means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,69 +34,98 @@ pub enum Judgement {
     /// Done.
     Succeeded,
     /// Not done, and sending it again would not help.
-    Failed(Problem),
+    Permanent(Problem),
+    /// Not done, because something else was done first: read again and decide anew.
+    Contested(Problem),
     /// The token is not valid (any more): the refresher is nudged, and the call waits.
     Unauthorized,
     /// Not done; later it may be.
-    Later(Problem),
+    Transient {
+        /// What Bitbucket said.
+        problem: Problem,
+        /// How long Bitbucket asked to wait, if it did.
+        after: Option<SignedDuration>,
+        /// Whether it is the rate limit.
+        limited: bool,
+    },
     /// Bitbucket gave up half-way: it may or may not be done.
-    Unclear(Problem),
+    Unknown(Problem),
 }
 
-/// Judges an answer by its status and Bitbucket's error body
+/// Judges an answer by its status and Bitbucket's error body, which is JSON, bare text or a page
 /// (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#standardized-error-responses>).
-pub fn judge(method: Method, status: u16, body: &[u8]) -> Judgement {
-    let said = said(body);
+pub fn judge(method: Method, answer: &Answer) -> Judgement {
+    let said = said(&answer.body);
     let cause = |otherwise: &str| said.clone().unwrap_or_else(|| otherwise.to_owned());
-    match status {
+    let permanent = |code: &str, otherwise: &str, resolution: &str| {
+        Judgement::Permanent(Problem::new(code, cause(otherwise), resolution))
+    };
+    match answer.status {
         200..=299 | 304 => Judgement::Succeeded,
+        300..=399 => Judgement::Permanent(Problem::new(
+            "redirected",
+            "Bitbucket redirects to another host, and no token goes there.",
+            "Open the address in the header location without a token.",
+        )),
         401 => Judgement::Unauthorized,
-        429 => Judgement::Later(Problem::new(
-            "rate_limited",
-            cause("Bitbucket's rate limit is exceeded."),
-            "It is tried again later.",
-        )),
-        500.. if method.mutates() => Judgement::Unclear(Problem::new(
-            "outcome_unknown",
-            format!("Bitbucket answered {status} and may or may not have done it."),
-            "Look at Bitbucket whether it was done, then submit it under a new id if not.",
-        )),
-        500.. => Judgement::Later(Problem::new(
-            "bitbucket_unavailable",
-            format!("Bitbucket answered {status}."),
-            "It is tried again later.",
-        )),
-        403 => Judgement::Failed(Problem::new(
+        429 => limited(answer),
+        // One client has seen the rate limit under this status.
+        403 if cause("").contains("Rate limit") => limited(answer),
+        403 => permanent(
             "forbidden",
-            cause("Bitbucket refused it."),
+            "Bitbucket refused it.",
             "Give the credential the missing scope or permission, then reconnect it.",
-        )),
-        404 => Judgement::Failed(Problem::new(
+        ),
+        404 => permanent(
             "not_found",
-            cause("There is no such thing, or the credential's account cannot see it."),
+            "There is no such thing, or the credential's account cannot see it.",
             "Check the path, and that the account has access.",
-        )),
-        409 => Judgement::Failed(Problem::new(
+        ),
+        409 => Judgement::Contested(Problem::new(
             "conflict",
             cause("It was changed meanwhile."),
             "Read it again and decide anew.",
         )),
-        410 => Judgement::Failed(Problem::new(
+        410 => permanent(
             "removed",
-            cause("Bitbucket has removed this endpoint."),
+            "Bitbucket has removed this endpoint.",
             "See Bitbucket's changelog for the replacement.",
-        )),
-        _ => Judgement::Failed(Problem::new(
-            "refused",
-            cause(&format!("Bitbucket answered {status}.")),
-            "Correct the call.",
-        )),
+        ),
+        status @ 500.. if method.mutates() => Judgement::Unknown(Problem::outcome_unknown(format!(
+            "Bitbucket answered {status} and may or may not have done it."
+        ))),
+        status @ 500.. => Judgement::Transient {
+            problem: Problem::new(
+                "bitbucket_unavailable",
+                format!("Bitbucket answered {status}."),
+                "It is tried again later.",
+            ),
+            after: retry_after(answer),
+            limited: false,
+        },
+        status => permanent("refused", &format!("Bitbucket answered {status}."), "Correct the call."),
     }
+}
+
+fn limited(answer: &Answer) -> Judgement {
+    let said = said(&answer.body).unwrap_or_else(|| "Bitbucket's rate limit is exceeded.".to_owned());
+    let problem = Problem::new("rate_limited", said, "It is tried again later.");
+    Judgement::Transient { problem, after: retry_after(answer), limited: true }
+}
+
+/// Nobody is made to wait longer than the hour in which every allowance comes back.
+const LONGEST_WAIT: i64 = 3600;
+
+/// `Retry-After` in seconds. Bitbucket does not document the header and is not known to send a date.
+fn retry_after(answer: &Answer) -> Option<SignedDuration> {
+    let seconds: i64 = answer.headers.get("retry-after")?.trim().parse().ok()?;
+    Some(SignedDuration::from_secs(seconds.clamp(1, LONGEST_WAIT)))
 }
 
 /// The longest error text that is passed on; whole pages never are.
 const LONGEST_CAUSE: usize = 500;
 
+/// Bitbucket's own words, with what `fields` and `detail` add to them.
 fn said(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
@@ -81,30 +134,103 @@ fn said(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Error {
         message: String,
+        #[serde(default)]
+        fields: Value,
+        #[serde(default)]
+        detail: Value,
     }
-    let Body { error } = serde_json::from_slice(body).ok()?;
-    Some(error.message.chars().take(LONGEST_CAUSE).collect())
+    let text = match serde_json::from_slice(body) {
+        Ok(Body { error: Error { mut message, fields, detail } }) => {
+            for (name, said) in fields.as_object().into_iter().flatten() {
+                let said = said.as_str().or_else(|| said.get(0)?.as_str()).unwrap_or_default();
+                if !said.is_empty() && !message.contains(said) {
+                    message.push_str(&format!(" {name}: {said}."));
+                }
+            }
+            if let Some(detail) = detail.as_str() {
+                message.push_str(&format!(" {detail}"));
+            }
+            for what in ["required", "granted"] {
+                if let Some(scopes) = detail[what].as_array() {
+                    let names: Vec<_> = scopes.iter().filter_map(Value::as_str).collect();
+                    message.push_str(&format!(" {what}: {}.", names.join(", ")));
+                }
+            }
+            message
+        }
+        // A line of text, such as `Not Found`; anything with a tag in it is a page.
+        Err(_) => {
+            let text = std::str::from_utf8(body).ok()?.trim();
+            if text.is_empty() || text.contains(['<', '{', '\n']) {
+                return None;
+            }
+            text.to_owned()
+        }
+    };
+    Some(text.chars().take(LONGEST_CAUSE).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn judged(method: Method, status: u16, body: &str) -> Judgement {
+        judge(method, &Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() })
+    }
+
+    fn cause(judgement: Judgement) -> String {
+        match judgement {
+            Judgement::Permanent(problem)
+            | Judgement::Contested(problem)
+            | Judgement::Unknown(problem)
+            | Judgement::Transient { problem, .. } => problem.cause,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn only_a_mutation_that_broke_half_way_is_unclear() {
-        assert!(matches!(judge(Method::Get, 555, b""), Judgement::Later(_)));
-        assert!(matches!(judge(Method::Post, 555, b""), Judgement::Unclear(_)));
-        assert!(matches!(judge(Method::Post, 429, b"Rate limit"), Judgement::Later(_)));
-        assert_eq!(judge(Method::Delete, 204, b""), Judgement::Succeeded);
-        assert_eq!(judge(Method::Get, 401, b""), Judgement::Unauthorized);
+    fn only_a_mutation_that_broke_half_way_is_unknown() {
+        for status in [500, 502, 503, 555] {
+            assert!(matches!(judged(Method::Get, status, ""), Judgement::Transient { limited: false, .. }));
+            assert!(matches!(judged(Method::Post, status, ""), Judgement::Unknown(_)));
+        }
+        assert!(matches!(judged(Method::Post, 409, ""), Judgement::Contested(_)));
+        assert_eq!(judged(Method::Delete, 204, ""), Judgement::Succeeded);
+        assert_eq!(judged(Method::Get, 401, ""), Judgement::Unauthorized);
+    }
+
+    #[test]
+    fn the_rate_limit_is_known_in_each_of_its_forms() {
+        const SAID: &str = "Rate limit for this resource has been exceeded";
+        let json = format!(r#"{{"type":"error","error":{{"message":"{SAID}"}}}}"#);
+        for (status, body) in
+            [(429, SAID), (429, json.as_str()), (429, ""), (403, SAID), (403, json.as_str())]
+        {
+            let judgement = judged(Method::Post, status, body);
+            assert!(matches!(judgement, Judgement::Transient { limited: true, after: None, .. }), "{status}");
+        }
+        let headers = BTreeMap::from([("retry-after".to_owned(), "17".to_owned())]);
+        let answer = Answer { status: 429, headers, ..Answer::default() };
+        let Judgement::Transient { after, .. } = judge(Method::Get, &answer) else { panic!("transient") };
+        assert_eq!(after, Some(SignedDuration::from_secs(17)));
     }
 
     #[test]
     fn bitbuckets_own_words_are_passed_on_and_pages_are_not() {
-        let body = br#"{"type":"error","error":{"message":"Repository w/r not found"}}"#;
-        let Judgement::Failed(problem) = judge(Method::Get, 404, body) else { panic!("failed") };
-        assert_eq!(problem.cause, "Repository w/r not found");
-        let Judgement::Failed(problem) = judge(Method::Get, 404, b"<html>...") else { panic!("failed") };
-        assert!(!problem.cause.contains("html"));
+        let body = r#"{"type":"error","error":{"message":"Repository w/r not found"}}"#;
+        assert_eq!(cause(judged(Method::Get, 404, body)), "Repository w/r not found");
+        assert_eq!(cause(judged(Method::Post, 404, "Not Found")), "Not Found");
+        assert!(!cause(judged(Method::Get, 404, "<!doctype html><html>...")).contains("html"));
+        assert!(!cause(judged(Method::Post, 503, "<html>...")).contains("html"));
+        let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "x".repeat(10_000));
+        assert_eq!(cause(judged(Method::Get, 400, &long)).len(), LONGEST_CAUSE);
+    }
+
+    #[test]
+    fn fields_are_texts_or_lists_and_scopes_are_named() {
+        let fields = r#"{"error":{"message":"Bad request","fields":{"a":"required","b":["twice"],"c":[]}}}"#;
+        assert_eq!(cause(judged(Method::Post, 400, fields)), "Bad request a: required. b: twice.");
+        let scopes = r#"{"error":{"message":"No.","detail":{"required":["a"],"granted":["b","c"]}}}"#;
+        assert_eq!(cause(judged(Method::Get, 403, scopes)), "No. required: a. granted: b, c.");
     }
 }

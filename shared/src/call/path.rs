@@ -1,6 +1,7 @@
 //! Paths that stay below the API, whatever somebody writes into a call.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use url::Url;
 
 /// A path below `/2.0` that cannot lead anywhere else, encoded for the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,20 @@ impl ApiPath {
         Ok(Self(utf8_percent_encode(path, &UNSAFE).to_string()))
     }
 
+    /// The path and query of a link in one of Bitbucket's answers, such as `next`, if it stays at `base`.
+    ///
+    /// # Errors
+    /// If the link leads to another host or out of the API.
+    pub fn follow(link: &str, base: &Url) -> Result<(Self, Vec<(String, String)>), BadPath> {
+        let link = base.join(link).map_err(|_| BadPath::Host)?;
+        let own = link.username().is_empty() && link.password().is_none();
+        if link.origin() != base.origin() || !own {
+            return Err(BadPath::Host);
+        }
+        let path = link.path().strip_prefix("/2.0/").ok_or(BadPath::Climbs)?;
+        Ok((Self::parse(path)?, link.query_pairs().into_owned().collect()))
+    }
+
     /// The path as it goes into the request line, without a leading slash.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -78,6 +93,31 @@ mod tests {
             ("repositories/w/r/diffstat/a..b", "repositories/w/r/diffstat/a..b"),
         ] {
             assert_eq!(ApiPath::parse(path).expect(path).as_str(), want);
+        }
+    }
+
+    #[test]
+    fn links_are_followed_only_inside_the_api() {
+        let base = Url::parse("https://api.bitbucket.org").expect("a URL");
+        let follow = |link| ApiPath::follow(link, &base);
+        let (path, query) =
+            follow("https://api.bitbucket.org/2.0/repositories/w?page=2&q=a%3D1").expect("a link");
+        assert_eq!(path.as_str(), "repositories/w");
+        assert_eq!(query, [("page".to_owned(), "2".to_owned()), ("q".to_owned(), "a=1".to_owned())]);
+        assert_eq!(follow("/2.0/user").expect("a link").0.as_str(), "user");
+        for elsewhere in [
+            "https://evil.example/2.0/user",
+            "http://api.bitbucket.org/2.0/user",
+            "https://api.bitbucket.org:8443/2.0/user",
+            "https://api.bitbucket.org.evil.example/2.0/user",
+            "https://me:you@api.bitbucket.org/2.0/user",
+            "//evil.example/2.0/user",
+            "https://api.bitbucket.org/1.0/user",
+            "https://api.bitbucket.org/2.0/../1.0/user",
+            "https://api.bitbucket.org/2.0/%2e%2e%2f1.0",
+            "file:///etc/passwd",
+        ] {
+            assert!(follow(elsewhere).is_err(), "{elsewhere}");
         }
     }
 

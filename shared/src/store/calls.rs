@@ -1,10 +1,12 @@
 //! `CALL#id`: the journal of calls. A mutation is written down before it is sent.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{EXPIRES_AT, live};
-use crate::call::{CallId, Outcome};
+use super::{EXPIRES_AT, from_attributes, live};
+pub use crate::call::Entry;
+use crate::call::{CallId, Outcome, Pages, Sent};
 use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
 
 /// How long an outcome can be asked for, and how long an id stays taken.
@@ -12,32 +14,23 @@ pub const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const OUTCOME: &str = "outcome";
 const SENT_AT: &str = "sent_at";
+const SENT_UNTIL: &str = "sent_until";
+const SENT_BY: &str = "sent_by";
 const QUEUED_AT: &str = "queued_at";
-
-/// What the journal knows of a call.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
-    /// Nothing.
-    New,
-    /// It was put on the calls queue by the console at that time, and no worker has sent it.
-    Queued(Timestamp),
-    /// It was about to be sent at that time, and no outcome was stored.
-    Sent(Timestamp),
-    /// It is over.
-    Finished(Box<Outcome>),
-}
 
 /// Reads what became of a call.
 pub async fn get(table: &impl Table, id: &CallId, now: Timestamp) -> Result<Entry, TableError> {
     let Some(mut found) = live(table.get(&key(id)).await?, now) else { return Ok(Entry::New) };
     match found.remove(OUTCOME) {
-        Some(Value::String(outcome)) => serde_json::from_str(&outcome)
-            .map(|outcome| Entry::Finished(Box::new(outcome)))
-            .map_err(|error| TableError::Unreadable(error.to_string())),
-        _ => {
+        Some(text) => Ok(Entry::Finished(Box::new(outcome(Some(&text))?))),
+        None => {
             let time = |name| found.get(name).and_then(Value::as_i64).map(millisecond);
             Ok(match (time(SENT_AT), time(QUEUED_AT)) {
-                (Some(sent_at), _) => Entry::Sent(sent_at),
+                (Some(at), _) => {
+                    let by = found.get(SENT_BY).and_then(Value::as_u64).and_then(|by| u32::try_from(by).ok());
+                    let until = time(SENT_UNTIL).unwrap_or(at);
+                    Entry::Sent(Sent { at, until, by: by.unwrap_or_default() })
+                }
                 (None, Some(queued_at)) => Entry::Queued(queued_at),
                 (None, None) => Entry::New,
             })
@@ -55,24 +48,106 @@ pub async fn about_to_queue(table: &impl Table, id: &CallId, now: Timestamp) -> 
     }
 }
 
-/// Writes down that a call is about to be sent; refused if it already was.
-pub async fn about_to_send(table: &impl Table, id: &CallId, now: Timestamp) -> Result<(), TableError> {
-    let set = entry(json!({ SENT_AT: now.as_millisecond() }), now);
-    let condition = Condition::All(vec![Condition::Lacks(SENT_AT), Condition::Lacks(OUTCOME)]);
-    table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
+/// Writes down that a call is about to be sent, in place of `before`; refused if the journal says anything
+/// else by now.
+pub async fn about_to_send(
+    table: &impl Table,
+    id: &CallId,
+    sent: Sent,
+    before: Option<Sent>,
+    now: Timestamp,
+) -> Result<(), TableError> {
+    let (at, until) = (sent.at.as_millisecond(), sent.until.as_millisecond());
+    let set = json!({ SENT_AT: at, SENT_UNTIL: until, SENT_BY: sent.by });
+    let unchanged = match before {
+        Some(before) => is(before),
+        None => Condition::Lacks(SENT_AT),
+    };
+    let condition = Condition::All(vec![unchanged, Condition::Lacks(OUTCOME)]);
+    let set = entry(set, now);
+    let written = table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await;
+    // A write is tried again when its acknowledgement is lost, and then finds itself.
+    match written {
+        Err(TableError::Refused) => match get(table, id, now).await? {
+            Entry::Sent(found) if found.by == sent.by => Ok(()),
+            _ => Err(TableError::Refused),
+        },
+        written => written,
+    }
 }
 
 /// Takes back [`about_to_send`], after Bitbucket said that it did nothing.
-pub async fn not_sent(table: &impl Table, id: &CallId, now: Timestamp) -> Result<(), TableError> {
+pub async fn not_sent(table: &impl Table, id: &CallId, sent: Sent, now: Timestamp) -> Result<(), TableError> {
     let set = entry(json!({ QUEUED_AT: now.as_millisecond() }), now);
-    let condition = Condition::Lacks(OUTCOME);
-    table.write(vec![Write::Update { key: key(id), set, remove: vec![SENT_AT], condition }]).await
+    let condition = Condition::All(vec![is(sent), Condition::Lacks(OUTCOME)]);
+    let remove = vec![SENT_AT, SENT_UNTIL, SENT_BY];
+    table.write(vec![Write::Update { key: key(id), set, remove, condition }]).await
+}
+
+fn is(sent: Sent) -> Condition {
+    Condition::Equals(SENT_BY, Value::from(sent.by))
+}
+
+/// How far a paginated call has come.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is stored so far.
+    pub pages: Pages,
+    /// Bitbucket's link to the page after those.
+    pub next: Option<String>,
+}
+
+/// Reads how far a paginated call has come.
+pub async fn progress(table: &impl Table, id: &CallId) -> Result<Progress, TableError> {
+    let found = table.get(&Key::new(format!("CALL#{id}"), "PROGRESS")).await?;
+    Ok(found.map(from_attributes).transpose()?.unwrap_or_default())
+}
+
+/// Stores one page and how far the call has come with it.
+pub async fn put_part(
+    table: &impl Table,
+    part: &Outcome,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<(), TableError> {
+    let put = |key, attributes| Write::Put { key, attributes, condition: Condition::Always };
+    let page =
+        put(part_key(&part.id, part.part.unwrap_or_default()), entry(json!({ OUTCOME: text(part) }), now));
+    let Value::Object(progress) = json!(progress) else { unreachable!("progress is an object") };
+    let place = Key::new(format!("CALL#{}", part.id), "PROGRESS");
+    table.write(vec![page, put(place, entry(Value::Object(progress), now))]).await
+}
+
+/// Reads one page, from 1 on.
+pub async fn part(
+    table: &impl Table,
+    id: &CallId,
+    number: u32,
+    now: Timestamp,
+) -> Result<Option<Outcome>, TableError> {
+    let found = live(table.get(&part_key(id, number)).await?, now);
+    found.map(|found| outcome(found.get(OUTCOME))).transpose()
+}
+
+fn part_key(id: &CallId, number: u32) -> Key {
+    Key::new(format!("CALL#{id}"), format!("PART#{number:06}"))
+}
+
+fn outcome(text: Option<&Value>) -> Result<Outcome, TableError> {
+    serde_json::from_str(text.and_then(Value::as_str).unwrap_or_default())
+        .map_err(|error| TableError::Unreadable(error.to_string()))
+}
+
+fn text(outcome: &Outcome) -> String {
+    match serde_json::to_string(outcome) {
+        Ok(text) => text,
+        Err(_) => unreachable!("an outcome is texts and numbers"),
+    }
 }
 
 /// Stores the outcome.
 pub async fn finish(table: &impl Table, outcome: &Outcome, now: Timestamp) -> Result<(), TableError> {
-    let Ok(text) = serde_json::to_string(outcome) else { unreachable!("an outcome is texts and numbers") };
-    let set = entry(json!({ OUTCOME: text }), now);
+    let set = entry(json!({ OUTCOME: text(outcome) }), now);
     let update = Write::Update {
         key: key(&outcome.id),
         set,

@@ -115,6 +115,20 @@ fn needed(function: &str, template: &Described) -> Result<BTreeSet<Grant>, Strin
                         .insert(format!("sqs:SendMessage {}", arn.ok_or("a queue is not given by its URL")?));
                 }
             }
+            "SqsInbox" => {
+                for variables in code.all_arguments("SqsInbox::new(") {
+                    let &[_, queue, dead] = variables.as_slice() else {
+                        return Err("an inbox has two queues".into());
+                    };
+                    for (variable, action) in [(queue, "ChangeMessageVisibility"), (dead, "SendMessage")] {
+                        let arn = value(variable)?.strip_suffix("Url").map(|queue| format!("{queue}Arn"));
+                        needed.insert(format!(
+                            "sqs:{action} {}",
+                            arn.ok_or("a queue is not given by its URL")?
+                        ));
+                    }
+                }
+            }
             "Secrets" => {
                 for variable in [".keyring(", ".json(", ".text("].iter().flat_map(|read| code.arguments(read))
                 {

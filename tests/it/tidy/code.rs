@@ -40,11 +40,17 @@ impl Coded {
 
     /// The last argument of each call of this function in main.rs.
     pub(super) fn arguments(&self, call: &str) -> Vec<&str> {
+        let last = self.all_arguments(call).into_iter().filter_map(|mut arguments| arguments.pop());
+        last.filter(|argument| argument.chars().all(is_word)).collect()
+    }
+
+    /// The arguments of each call of this function in main.rs.
+    pub(super) fn all_arguments(&self, call: &str) -> Vec<Vec<&str>> {
         let calls = self.main.match_indices(call);
         calls
             .map(|(at, _)| self.main[at + call.len()..].split(')').next().unwrap())
-            .map(|arguments| arguments.rsplit(',').next().unwrap().trim_matches(['&', ' ', '\n']))
-            .filter(|argument| argument.chars().all(is_word))
+            .map(|arguments| arguments.split(',').map(|argument| argument.trim_matches(['&', ' ', '\n'])))
+            .map(Iterator::collect)
             .collect()
     }
 

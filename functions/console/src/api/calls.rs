@@ -1,11 +1,12 @@
 //! `/api/calls`: hand in a call, ask what became of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use bucketwheel::call::{ApiPath, Call, CallId, Message};
+use bucketwheel::call::{Call, CallId, Message, Problem};
 use bucketwheel::credential::ulid;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::store::calls::{self, Entry};
@@ -16,26 +17,67 @@ use crate::Console;
 use crate::problem::ErrorAnswer;
 use crate::request::{Body, Id, unreadable};
 
+/// How long a caller waits for a direct answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the outcome is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(150);
+
 /// Puts a call on the queue. Without an `id` it gets one.
 pub(crate) async fn submit<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
+    Body(fields): Body<Map<String, Value>>,
+) -> Result<Response, ErrorAnswer> {
+    let id = enqueue(&console, fields).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+}
+
+/// Puts a call on the queue and answers with its outcome if that comes soon, else with the id to ask for.
+pub(crate) async fn call<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
     Body(mut fields): Body<Map<String, Value>>,
 ) -> Result<Response, ErrorAnswer> {
+    // Whoever waits for the outcome here does not expect it on the results queue as well.
+    fields.entry("reply").or_insert_with(|| "store".into());
+    fields.entry("priority").or_insert_with(|| "interactive".into());
+    let id = enqueue(&console, fields).await?;
+    for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+        tokio::time::sleep(LOOK).await;
+        if let Entry::Finished(outcome) = calls::get(&console.table, &id, console.edge.now()).await? {
+            return Ok(Json(outcome).into_response());
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
+}
+
+async fn enqueue<T: Table, Q: Queue, E: Edge>(
+    console: &Console<T, Q, E>,
+    mut fields: Map<String, Value>,
+) -> Result<CallId, ErrorAnswer> {
     fields.entry("id").or_insert_with(|| Value::from(ulid(console.edge.now(), console.edge.random())));
     let message: Message =
         serde_json::from_value(Value::Object(fields)).map_err(|error| unreadable(&error))?;
     if let Call::Request(request) = &message.call {
-        ApiPath::parse(&request.path).map_err(|error| {
-            ErrorAnswer::bad_request(
-                "bad_path",
-                format!("The call's path is refused: {error}."),
-                "Give the path below https://api.bitbucket.org/2.0, such as repositories/{workspace}.",
-            )
+        let checked = request.wire();
+        checked.map_err(|Problem { code, cause, resolution }| {
+            ErrorAnswer::bad_request(&code, format!("The call is refused: {cause}."), &resolution)
         })?;
     }
     calls::about_to_queue(&console.table, &message.id, console.edge.now()).await?;
-    console.calls.send(Outgoing::plain(json!(message).to_string())).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": message.id }))).into_response())
+    // Calls of one credential are one group, so that a long row of them does not hold up the others
+    // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html).
+    let group = Some(message.credential.to_string());
+    console.calls.send(Outgoing { body: json!(message).to_string(), group, dedup: None }).await?;
+    Ok(message.id)
+}
+
+/// One page of a paginated call.
+pub(crate) async fn part<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Path((id, number)): Path<(String, u32)>,
+) -> Result<Response, ErrorAnswer> {
+    let id = id.parse().map_err(|_| unknown())?;
+    let part = calls::part(&console.table, &id, number, console.edge.now()).await?;
+    part.map(|part| Json(part).into_response()).ok_or_else(unknown)
 }
 
 /// What became of a call.
@@ -47,7 +89,7 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
     match calls::get(&console.table, &id, console.edge.now()).await? {
         Entry::New => Err(unknown()),
         Entry::Queued(at) => Ok(pending(json!({ "id": id, "state": "queued", "queued_at": at }))),
-        Entry::Sent(at) => Ok(pending(json!({ "id": id, "state": "sent", "sent_at": at }))),
+        Entry::Sent(sent) => Ok(pending(json!({ "id": id, "state": "sent", "sent_at": sent.at }))),
         Entry::Finished(outcome) => Ok(Json(outcome).into_response()),
     }
 }

@@ -1,7 +1,7 @@
 //! What programs get.
 
 use super::*;
-use bucketwheel::call::{CallId, Message, Outcome, State};
+use bucketwheel::call::{CallId, Message, Outcome, Sent, State};
 use bucketwheel::connect::Ticket;
 use bucketwheel::rotation::Nudge;
 use bucketwheel::store::{calls, connects};
@@ -154,19 +154,15 @@ async fn a_calls_outcome_can_be_asked_for() {
     for uri in ["/api/calls/mine:1", "/api/calls/a%20b"] {
         assert_eq!(world.get(uri).await.error(), "no_such_call");
     }
-    calls::about_to_send(&world.table, &id, now).await.expect("a write");
+    let sent = Sent { at: now, until: now, by: 1 };
+    calls::about_to_send(&world.table, &id, sent, None, now).await.expect("a write");
     let sent = world.get("/api/calls/mine:1").await;
     assert_eq!((sent.status, sent.json()["state"].as_str()), (StatusCode::ACCEPTED, Some("sent")));
+    let credential = "c-1".parse().expect("an id");
     let outcome = Outcome {
-        id: id.clone(),
-        credential: "c-1".parse().expect("an id"),
-        state: State::Succeeded,
         status: Some(200),
-        headers: Default::default(),
         body: Some(json!({ "ok": true })),
-        body_base64: None,
-        error: None,
-        finished_at: now,
+        ..Outcome::new(id.clone(), credential, State::Succeeded, now)
     };
     calls::finish(&world.table, &outcome, now).await.expect("a write");
     let finished = world.get("/api/calls/mine:1").await;
