@@ -18,6 +18,7 @@ use bucketwheel::store;
 use bucketwheel_local::{KEY, Local, Options, REGION};
 use bucketwheel_sandbox::person::{Decision, Person, Visit};
 use bucketwheel_sandbox::seed;
+use futures_util::StreamExt as _;
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -67,7 +68,12 @@ impl World {
                 let world = World::of(system.clone());
                 // A spent refresh token is refused at once; access tokens live on, so that a test which
                 // refreshes does not disturb one that calls.
-                world.behave(json!({"grace_window_seconds": 0, "old_access_token_dies": false})).await;
+                // One consumer serves all tests; those of the limit set it themselves.
+                let usual = json!({
+                    "grace_window_seconds": 0, "old_access_token_dies": false,
+                    "rate_limit": 1_000_000, "raw_rate_limit": 1_000_000,
+                });
+                world.behave(usual).await;
                 assert!(send.send(system).is_ok(), "somebody waits for the system");
                 tokio::join!(world.collect_events(), world.collect_results());
             });
@@ -156,8 +162,13 @@ impl World {
 
     /// Ada connects her account with an access token that is due for a refresh at once.
     pub(crate) async fn connect_due(&self, label: &str) -> String {
+        self.connect_for(label, 540).await
+    }
+
+    /// Ada connects her account with an access token that lives for so many seconds.
+    pub(crate) async fn connect_for(&self, label: &str, seconds: u32) -> String {
         let _unusual = self.system.unusual.write().await;
-        self.behave(json!({"access_token_lifetime": 540})).await;
+        self.behave(json!({"access_token_lifetime": seconds})).await;
         let credential = self.connect_now(label).await;
         self.behave(json!({"access_token_lifetime": 7200})).await;
         credential
@@ -287,6 +298,13 @@ impl World {
         queue.send(Outgoing::plain(text)).await.expect("sent");
     }
 
+    /// Puts many texts on the calls queue.
+    pub(crate) async fn submit_all(&self, texts: Vec<String>) {
+        let queue = &SqsQueue::new(&self.account, self.local().outputs.calls_queue_url.clone());
+        let sent = texts.into_iter().map(async |text| queue.send(Outgoing::plain(text)).await.expect("sent"));
+        futures_util::stream::iter(sent).buffer_unordered(20).collect::<()>().await;
+    }
+
     /// The outcome that comes on the results queue.
     pub(crate) async fn result(&self, id: &str) -> Outcome {
         until("the outcome comes", async || {
@@ -298,6 +316,16 @@ impl World {
     /// How many outcomes came on the results queue for this call.
     pub(crate) fn results(&self, id: &str) -> usize {
         locked(&self.system.results).iter().filter(|outcome| outcome.id.as_str() == id).count()
+    }
+
+    /// The cause of the dead letter of the calls queue with this text.
+    pub(crate) async fn dead_letter(&self, text: &str) -> String {
+        let queue = SqsQueue::new(&self.account, self.local().outputs.calls_dlq_url.clone());
+        until("the dead letter comes", async || {
+            let received = queue.receive(1).await.expect("received");
+            received.into_iter().find(|m| m.body == text).and_then(|m| m.cause)
+        })
+        .await
     }
 
     /// The parts of a paginated call that came on the results queue.

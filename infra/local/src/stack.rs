@@ -31,6 +31,8 @@ pub struct Outputs {
     pub events_queue_url: String,
     /// The queue that API calls are sent to.
     pub calls_queue_url: String,
+    /// Where calls end that nobody can make.
+    pub calls_dlq_url: String,
     /// The queue that outcomes of calls are read from.
     pub results_queue_url: String,
     /// The queue of nudges to refresh a credential now.
@@ -103,6 +105,7 @@ pub(crate) async fn deploy(
         api_id: take("ApiId"),
         events_queue_url: take("EventsQueueUrl"),
         calls_queue_url: take("CallsQueueUrl"),
+        calls_dlq_url: take("CallsDlqUrl"),
         results_queue_url: take("ResultsQueueUrl"),
         refresh_queue_url: take("RefreshQueueUrl"),
         table_name: take("TableName"),

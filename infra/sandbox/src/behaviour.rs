@@ -45,6 +45,8 @@ pub struct Behaviour {
     pub lose_answer: Option<LostAnswer>,
     /// Close the connection of API requests instead of answering.
     pub lose_api_answer: Option<LostAnswer>,
+    /// Send API clients to another host, as no honest Bitbucket would.
+    pub lure: Option<Lure>,
     /// Make the token endpoint fail.
     pub fail_token_endpoint: Option<Failure>,
     /// Make the API fail.
@@ -94,6 +96,7 @@ impl Default for Behaviour {
             check_pkce: false,
             lose_answer: None,
             lose_api_answer: None,
+            lure: None,
             fail_token_endpoint: None,
             fail_api: None,
             slow_ms: Delay::default(),
@@ -183,6 +186,28 @@ pub struct LostAnswer {
     /// Only requests whose path contains this text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+/// Where answers point away from the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lure {
+    /// Only requests whose path contains this text.
+    pub path: String,
+    /// Where to.
+    pub to: String,
+    /// How.
+    pub by: LureBy,
+}
+
+/// How an answer points away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LureBy {
+    /// By a redirect, 302.
+    Redirect,
+    /// By the link `next` of a page.
+    Next,
 }
 
 /// When a connection breaks.

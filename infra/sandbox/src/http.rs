@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::{
     Sandbox, admin,
     api::{self, Content, Part, Reply, Request},
-    behaviour::{Lost, take_failure, take_lost},
+    behaviour::{Lost, Lure, LureBy, take_failure, take_lost},
     caller,
     errors::Problem,
     git::Mode,
@@ -129,12 +129,26 @@ async fn rest(State(sandbox): State<Sandbox>, request: HttpRequest) -> Response 
         Some((status, html)) => Err(Problem::Outage { status, html }),
         None => caller,
     };
-    let reply = api::answer(&mut world, &request, caller, now, &seed);
+    let mut reply = api::answer(&mut world, &request, caller, now, &seed);
+    if let Some(lure) = world.behaviour.lure.as_ref().filter(|lure| request.path.contains(&lure.path)) {
+        mislead(&mut reply, lure);
+    }
     line.status = if losing.is_some() { 0 } else { reply.status };
     world.journal.note(line);
     sandbox.flush(&mut world, &seed);
     drop(world);
     if losing.is_some() { lost() } else { sent(reply) }
+}
+
+fn mislead(reply: &mut Reply, lure: &Lure) {
+    match (lure.by, &mut reply.body) {
+        (LureBy::Redirect, _) => {
+            *reply =
+                Reply { status: 302, body: api::Body::Empty, headers: vec![("location", lure.to.clone())] };
+        }
+        (LureBy::Next, api::Body::Json(body)) => body["next"] = lure.to.clone().into(),
+        (LureBy::Next, _) => {}
+    }
 }
 
 /// The query without what nobody should send in it.

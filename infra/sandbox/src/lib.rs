@@ -60,7 +60,8 @@ use std::{
 use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, task::JoinSet};
 
 pub use behaviour::{
-    Behaviour, Delay, Failure, Lost, LostAnswer, RedirectMatch, Replay, ScopeField, UnchangedCommit,
+    Behaviour, Delay, Failure, Lost, LostAnswer, Lure, LureBy, RedirectMatch, Replay, ScopeField,
+    UnchangedCommit,
 };
 pub use errors::Error;
 pub use settings::{AccessTokenSettings, ApiTokenSettings, ConsumerSettings, Settings};

@@ -10,6 +10,9 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use super::{Account, client};
 use crate::ports::{Inbox, Outgoing, Queue, QueueError};
 
+/// The message attribute that says why a message is a dead letter. SQS itself records no cause.
+const CAUSE: &str = "cause";
+
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
@@ -29,6 +32,8 @@ impl SqsQueue {
 pub struct Incoming {
     /// The text.
     pub body: String,
+    /// In a dead-letter queue: why it was put there, if somebody said so.
+    pub cause: Option<String>,
     receipt: String,
 }
 
@@ -40,6 +45,7 @@ impl SqsQueue {
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(10)
+            .message_attribute_names(CAUSE)
             .wait_time_seconds(seconds.min(20).into())
             .customize()
             .config_override(
@@ -53,7 +59,11 @@ impl SqsQueue {
             .await
             .map_err(|error| QueueError::Unavailable(error.into()))?;
         let messages = received.messages.unwrap_or_default().into_iter();
-        Ok(messages.filter_map(|m| Some(Incoming { body: m.body?, receipt: m.receipt_handle? })).collect())
+        let incoming = messages.filter_map(|m| {
+            let cause = m.message_attributes.as_ref().and_then(|all| all.get(CAUSE)?.string_value.clone());
+            Some(Incoming { body: m.body?, cause, receipt: m.receipt_handle? })
+        });
+        Ok(incoming.collect())
     }
 
     /// Removes a received message for good.
@@ -116,7 +126,7 @@ impl Inbox for SqsInbox {
         let attribute = MessageAttributeValue::builder().data_type("String").string_value(cause).build();
         let attribute = attribute.map_err(|error| QueueError::Rejected(error.into()))?;
         let message = self.client.send_message().queue_url(&self.dead_url).message_body(body);
-        let sent = message.message_attributes("cause", attribute).send().await;
+        let sent = message.message_attributes(CAUSE, attribute).send().await;
         sent.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
     }
 }
