@@ -1,24 +1,30 @@
 //! A call: one Bitbucket API request that an automation asks for, and what became of it.
 
+mod commit;
 mod form;
 mod judgement;
 mod look;
+mod operations;
 mod outcome;
 mod path;
 mod request;
+mod single;
 mod verdict;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use commit::{Commit, File};
 pub use form::{BadForm, Part};
 use jiff::Timestamp;
 pub use judgement::{Answer, Judgement, judge};
 pub use look::{Look, Seen, look};
+pub use operations::refusal;
 pub use outcome::{Evidence, Outcome, Pages, Problem, State};
 pub use path::{ApiPath, BadPath};
 pub use request::{Method, Request, Wire};
 use serde::{Deserialize, Serialize};
+pub use single::{PULL_REQUEST, Removed, Single, Variable, shaped};
 pub use verdict::{Ending, Entry, Reaction, Sent, Verdict, answered, arrived, looked};
 
 use crate::credential::CredentialId;
@@ -143,6 +149,8 @@ pub enum Reply {
 pub enum Call {
     /// Something that takes several requests.
     Action(Action),
+    /// One request by a name of its own.
+    Single(Single),
     /// One request, as Bitbucket documents it.
     Request(Request),
 }
@@ -158,6 +166,29 @@ pub enum Action {
         /// The event keys to subscribe to.
         events: Vec<String>,
     },
+    /// One atomic commit of many files.
+    CommitFiles(Commit),
+    /// Merges a pull request, however long that takes.
+    MergePullRequest(Merge),
+}
+
+/// A pull request to merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    /// `workspace/repository`.
+    pub repository: String,
+    /// The pull request's number.
+    pub id: u64,
+    /// The merge commit's message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// `merge_commit`, `squash`, `fast_forward` or another of Bitbucket's strategies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    /// Whether the source branch is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_source_branch: Option<bool>,
 }
 
 #[cfg(test)]

@@ -63,6 +63,12 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
         SignedDuration::from_secs(self.parsed(name, unset))
     }
 
+    /// A whole number that must be there.
+    pub fn number(&mut self, name: &str) -> u32 {
+        let unset = || Ok::<u32, std::num::ParseIntError>(0);
+        self.parsed(name, unset)
+    }
+
     fn parsed<T: FromStr<Err: fmt::Display>>(
         &mut self,
         name: &str,

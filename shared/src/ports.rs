@@ -158,6 +158,16 @@ pub trait Table: Send + Sync {
         after: Option<&Cursor>,
     ) -> impl Future<Output = Result<Page, TableError>> + Send;
 
+    /// Adds to a number of an item and sets other attributes, at once; what is not there begins at zero.
+    /// Gives the whole item afterwards. An addition whose acknowledgement is lost may take place twice.
+    fn add(
+        &self,
+        key: &Key,
+        attribute: &str,
+        by: i64,
+        set: Attributes,
+    ) -> impl Future<Output = Result<Attributes, TableError>> + Send;
+
     /// Writes all of these or none. The items must differ.
     fn write(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), TableError>> + Send;
 }

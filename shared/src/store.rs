@@ -10,10 +10,12 @@
 //! | `STATE#digest` | `STATE` | a connect that has begun |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
 //! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it has come |
+//! | `BUDGET#consumer`, `BUDGET#credential#id` | `HOUR#hour`, `CLOSED` | how much of Bitbucket's hourly allowance is used |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
 //! DynamoDB removes items some time after their `expires_at`, so an expired item counts as absent here.
 
+pub mod budget;
 pub mod calls;
 pub mod connects;
 pub mod credentials;

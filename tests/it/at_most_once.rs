@@ -57,7 +57,7 @@ impl Case {
 
 /// Lets each step of a call fail in each way, delivers the message again until it is acknowledged, and gives
 /// for each try: the fault, how often it took effect, and the outcome.
-async fn every_fault(
+pub(crate) async fn every_fault(
     world: &World,
     kind: &str,
     message: impl Fn(&str) -> Value,

@@ -24,6 +24,7 @@ promises! {
     an_update_touches_only_what_it_names
     a_write_whose_condition_fails_changes_nothing
     conditions_mean_what_they_say
+    additions_are_never_lost
     one_of_many_conditional_writers_wins
     a_transaction_is_all_or_nothing
     a_partition_is_read_in_order_and_by_prefix
@@ -131,6 +132,20 @@ async fn conditions_mean_what_they_say(table: &impl Table) {
         }
         table.write(vec![Write::Delete { key: gone.clone(), condition: Always }]).await.expect("deleted");
     }
+}
+
+async fn additions_are_never_lost(table: &impl Table) {
+    let key = key("additions", "a");
+    let add = |by| table.add(&key, "n", by, attributes(json!({"other": "x"})));
+    let additions: Vec<_> = (0..20).map(|_| add(1)).collect();
+    let mut seen = Vec::new();
+    for added in futures_util::future::join_all(additions).await {
+        seen.push(added.expect("added")["n"].as_i64().expect("a number"));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=20).collect::<Vec<_>>());
+    let after = add(-5).await.expect("added");
+    assert_eq!(Value::Object(after), json!({"n": 15, "other": "x"}));
 }
 
 async fn one_of_many_conditional_writers_wins(table: &impl Table) {

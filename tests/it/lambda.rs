@@ -123,6 +123,7 @@ fn start(world: &World, here: &str) -> tokio::process::Child {
             ("BUCKETWHEEL_HOOK_KEYRING", &outputs.access_keyring),
             ("BUCKETWHEEL_PUBLIC_URL", &world.local().public_url),
             ("BUCKETWHEEL_BITBUCKET_API_URL", here),
+            ("BUCKETWHEEL_CALLS_PER_HOUR", "1000000"),
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,13 +1,17 @@
 //! Tests over the whole running system.
 #![cfg(test)]
 
+mod actions;
 mod at_most_once;
 mod calls;
 mod command;
+mod commits;
 mod connects;
 mod contract;
 mod fixtures;
 mod lambda;
+mod limits;
+mod operations;
 mod pagination;
 mod refreshes;
 mod tidy;

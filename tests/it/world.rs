@@ -58,7 +58,9 @@ impl World {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let local = bucketwheel_local::start(Options::default(), &|step| println!("{step} …")).await;
+                let parameters = vec![("CallsPerHour".to_owned(), "1000000".to_owned())];
+                let options = Options { parameters, ..Options::default() };
+                let local = bucketwheel_local::start(options, &|step| println!("{step} …")).await;
                 let system = Arc::new(System {
                     local: local.unwrap_or_else(|error| panic!("{error}")),
                     events: Mutex::default(),

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bucketwheel::call::{Action, Answer, ApiPath, Message, Method, Problem};
+use bucketwheel::call::{Action, Answer, ApiPath, Message, Method, PULL_REQUEST, Problem, Sent, shaped};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::hooks::{self, HookSecrets};
 use bucketwheel::token::AccessToken;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::Worker;
+use crate::commit::Committing;
 use crate::exchange::Stop;
 use crate::work::Again;
 
@@ -20,8 +22,19 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         message: &Message,
         action: &Action,
         token: &AccessToken,
+        before: Option<Sent>,
+        until: Timestamp,
     ) -> Result<Answer, Stop> {
         match action {
+            Action::CommitFiles(commit) => {
+                Committing { worker: self, message, commit, token, until }.run(before).await
+            }
+            Action::MergePullRequest(merge) => {
+                let mut merged = self.merge(&message.credential, merge, token, until).await?;
+                let body = shaped(PULL_REQUEST, &merged.json().unwrap_or_default());
+                merged.body = body.to_string().into_bytes();
+                Ok(merged)
+            }
             Action::EnsureHook { repository, events } => {
                 self.ensure_hook(&message.credential, token, repository, events).await
             }

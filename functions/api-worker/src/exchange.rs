@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bucketwheel::bitbucket::{SendError, TIME_OUT};
-use bucketwheel::call::{Answer, ApiPath, Judgement, Method, Problem, Reaction, Wire, judge};
+use bucketwheel::call::{Answer, ApiPath, Judgement, Method, Priority, Problem, Reaction, Wire, judge};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
@@ -13,11 +13,19 @@ use bucketwheel::token::AccessToken;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::Worker;
 use crate::work::Again;
+use crate::{Worker, limits};
 
 /// What is left of an invocation's time after the last answer: enough to store the outcome.
 const TO_STORE: SignedDuration = SignedDuration::from_secs(1);
+
+/// In whose name a request is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) credential: &'a CredentialId,
+    pub(crate) token: &'a AccessToken,
+    pub(crate) priority: Priority,
+}
 
 /// Why an action of several requests does not simply succeed.
 #[derive(Debug)]
@@ -37,8 +45,27 @@ impl From<Again> for Stop {
 }
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
-    /// Sends one request and waits for its answer while there is time.
-    pub(crate) async fn react(&self, token: &AccessToken, wire: &Wire, until: Timestamp) -> Reaction {
+    /// Sends one request, if the hourly allowance has room for it, and waits for its answer while there is
+    /// time.
+    pub(crate) async fn react(
+        &self,
+        caller: Caller<'_>,
+        wire: &Wire,
+        until: Timestamp,
+    ) -> Result<Reaction, Again> {
+        let counted = limits::counts(wire);
+        if counted && let Some(wait) = self.room(caller).await? {
+            return Ok(Reaction::NotYet(wait));
+        }
+        let reaction = self.answer_to(caller.token, wire, until).await;
+        if counted && let Reaction::Answered(Judgement::Transient { after, limited: true, .. }, _) = &reaction
+        {
+            self.close(caller, *after).await?;
+        }
+        Ok(reaction)
+    }
+
+    async fn answer_to(&self, token: &AccessToken, wire: &Wire, until: Timestamp) -> Reaction {
         let left = until.duration_since(self.edge.now()) - TO_STORE;
         let patience = Duration::try_from(left).unwrap_or_default();
         match self.api.send(token, wire, patience).await {
@@ -86,13 +113,23 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         wire: &Wire,
     ) -> Result<Answer, Stop> {
         let patience = SignedDuration::try_from(TIME_OUT).unwrap_or_default() + TO_STORE;
-        let lost = |problem| match wire.method.mutates() {
-            true => Stop::Unknown(problem),
-            false => Stop::Again(Again::Later("Bitbucket's answer was lost")),
-        };
-        match self.react(token, wire, self.edge.now() + patience).await {
+        let caller = Caller { credential, token, priority: Priority::default() };
+        let reaction = self.react(caller, wire, self.edge.now() + patience).await?;
+        self.settle(credential, wire.method, reaction).await
+    }
+
+    /// What came of one request of an action of several.
+    pub(crate) async fn settle(
+        &self,
+        credential: &CredentialId,
+        method: Method,
+        reaction: Reaction,
+    ) -> Result<Answer, Stop> {
+        match reaction {
+            Reaction::NotYet(wait) => Err(Again::After(wait, "the hourly allowance is used up").into()),
             Reaction::Unsent => Err(Again::Later("Bitbucket could not be reached").into()),
-            Reaction::Lost(what) => Err(lost(Problem::outcome_unknown(what))),
+            Reaction::Lost(what) if method.mutates() => Err(Stop::Unknown(Problem::outcome_unknown(what))),
+            Reaction::Lost(_) => Err(Again::Later("Bitbucket's answer was lost").into()),
             Reaction::Answered(judgement, answer) => match judgement {
                 Judgement::Succeeded => Ok(answer),
                 Judgement::Permanent(problem) | Judgement::Contested(problem) => {

@@ -8,7 +8,10 @@
 
 mod action;
 mod backoff;
+mod commit;
 mod exchange;
+mod limits;
+mod merge;
 mod pages;
 mod work;
 
@@ -17,6 +20,7 @@ use bucketwheel::bitbucket::Api;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Inbox, Queue, Table};
 use bucketwheel::seal::Keyring;
+use bucketwheel::store::budget::Limits;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use url::Url;
@@ -46,6 +50,8 @@ pub struct Worker<T, Q, E> {
     pub api: Api,
     /// Where webhooks are to be sent.
     pub public_url: Url,
+    /// How much Bitbucket allows.
+    pub limits: Limits,
 }
 
 /// The time at which Lambda ends this invocation, from its deadline in milliseconds since 1970.

@@ -4,6 +4,7 @@ use api_worker::{Worker, ends_at};
 use aws_lambda_events::sqs::SqsEvent;
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::Api;
+use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
@@ -20,6 +21,7 @@ async fn main() -> Result<(), Error> {
     let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
     let hook_ring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
+    let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
     settings.finish()?;
 
@@ -34,6 +36,7 @@ async fn main() -> Result<(), Error> {
         hook_ring: secrets.keyring(&hook_ring).await?,
         api: Api::new(api)?,
         public_url,
+        limits: Limits { per_hour },
     };
     let worker = &worker;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {

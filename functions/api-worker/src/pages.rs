@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::Worker;
-use crate::work::Again;
+use crate::work::{Again, caller};
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) async fn pages(
@@ -42,7 +42,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             if self.little_time(until) {
                 return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "more pages are to come"));
             }
-            let ending = match call::answered(None, self.react(token, &wire, until).await) {
+            let ending = match call::answered(None, self.react(caller(message, token), &wire, until).await?) {
                 Verdict::Finish(ending) if ending.state == State::Succeeded => *ending,
                 other => return Ok(other),
             };

@@ -6,15 +6,15 @@ use bucketwheel::call::{
     self, Answer, Call, CallId, Ending, Evidence, Message, Outcome, Problem, Reply, Sent, State, Verdict,
     Wire,
 };
-use bucketwheel::credential::CredentialId;
+use bucketwheel::credential::{CredentialId, Health};
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
-use bucketwheel::store::{calls, tokens};
+use bucketwheel::store::{calls, credentials, tokens};
 use bucketwheel::token::AccessToken;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::Worker;
-use crate::exchange::Stop;
+use crate::exchange::{Caller, Stop};
 
 /// The queue gives a message up after fifty receives. Shortly before that its call is ended, with its
 /// cause, instead of being lost among the dead letters.
@@ -83,6 +83,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 let error = Some(Problem::new("gave_up", cause, "Mend that, then submit it again."));
                 self.end(&message, Ending { error, ..Ending::new(State::Expired) }).await
             }
+            // Nobody waits beyond the deadline to be told that it has passed.
+            Err(Again::After(after, why)) if message.deadline.is_some() => {
+                let left = message.deadline.map(|deadline| deadline.duration_since(self.edge.now()));
+                Err(Again::After(after.min(left.unwrap_or(after)).max(SignedDuration::from_secs(1)), why))
+            }
             carried_out => carried_out,
         }
     }
@@ -114,20 +119,37 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         before: Option<Sent>,
         until: Timestamp,
     ) -> Result<Verdict, Again> {
+        if self.little_time(until) {
+            return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left for it"));
+        }
+        let credential = match credentials::get(&self.table, &message.credential).await? {
+            Some(credential) => credential,
+            None => return Ok(Ending::failed(unknown_credential()).into()),
+        };
+        match credential.status.health {
+            Health::Up | Health::Degraded => {}
+            Health::Down => return Ok(Verdict::Wait(None, "the credential is down")),
+            Health::Disabled => return Ok(Ending::failed(disabled()).into()),
+        }
         let token = match self.token(&message.credential).await? {
             Ok(token) => token,
             Err(problem) => return Ok(Ending::failed(problem).into()),
         };
-        let request = match &message.call {
-            Call::Request(request) => request,
-            Call::Action(action) => return verdict(self.action(message, action, &token).await),
+        let wire = match &message.call {
+            Call::Request(request) => request.wire(),
+            Call::Single(single) => single.request().and_then(|request| request.wire()),
+            Call::Action(action) => {
+                return verdict(self.action(message, action, &token, before, until).await);
+            }
         };
-        let wire = match request.wire() {
+        let wire = match wire {
             Ok(wire) => wire,
             Err(problem) => return Ok(Ending::failed(problem).into()),
         };
-        if self.little_time(until) {
-            return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left for it"));
+        if let Some(problem) =
+            call::refusal(wire.method, &wire.path, &credential.granted).filter(|_| !message.force)
+        {
+            return Ok(Ending::failed(problem).into());
         }
         match message.paginate {
             Some(paginate) => self.pages(message, paginate, wire, &token, until).await,
@@ -152,7 +174,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 written => written?,
             }
         }
-        let verdict = call::answered(sent, self.react(token, wire, until).await);
+        let verdict = call::answered(sent, self.react(caller(message, token), wire, until).await?);
         if let (Some(sent), Verdict::Wait(..) | Verdict::Nudge) = (sent, &verdict) {
             calls::not_sent(&self.table, &message.id, sent, self.edge.now()).await?;
         }
@@ -169,7 +191,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     ) -> Result<Verdict, Again> {
         let recipe = match &message.call {
             Call::Request(request) => call::look(request),
-            Call::Action(_) => None,
+            Call::Single(single) => single.request().ok().and_then(|request| call::look(&request)),
+            // Such an action looks by itself.
+            Call::Action(_) => return self.send(message, Some(sent), until).await,
         };
         let Some(recipe) = recipe else { return Ok(call::looked(sent, evidence, None)) };
         let token = match self.token(&message.credential).await? {
@@ -179,7 +203,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         if self.little_time(until) {
             return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left to look"));
         }
-        Ok(match call::answered(None, self.react(&token, &recipe.wire, until).await) {
+        Ok(match call::answered(None, self.react(caller(message, &token), &recipe.wire, until).await?) {
             Verdict::Finish(ending) => {
                 let answer = ending.answer.unwrap_or_default();
                 let seen = recipe.read(&answer);
@@ -195,8 +219,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
 
     async fn token(&self, credential: &CredentialId) -> Result<Result<AccessToken, Problem>, Again> {
         let Some(found) = tokens::get(&self.table, credential).await? else {
-            let resolution = "Connect it first, or correct the id.";
-            return Ok(Err(Problem::new("unknown_credential", "There is no such credential.", resolution)));
+            return Ok(Err(unknown_credential()));
         };
         Ok(found.access(&self.access_ring, credential).map_err(|error| {
             let resolution = "Put the dropped key back on the keyring, or reconnect the credential.";
@@ -204,7 +227,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }))
     }
 
-    async fn end(&self, message: &Message, ending: Ending) -> Result<(), Again> {
+    async fn end(&self, message: &Message, mut ending: Ending) -> Result<(), Again> {
+        if let (Call::Single(single), State::Succeeded, Some(answer)) =
+            (&message.call, ending.state, &mut ending.answer)
+            && let Some(body) = answer.json()
+        {
+            answer.body = single.output(&body).to_string().into_bytes();
+        }
         self.finish(&message.id, &message.credential, message.reply, ending).await
     }
 
@@ -259,6 +288,19 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             ..Outcome::new(id.clone(), credential.clone(), state, self.edge.now())
         }
     }
+}
+
+pub(crate) fn caller<'a>(message: &'a Message, token: &'a AccessToken) -> Caller<'a> {
+    Caller { credential: &message.credential, token, priority: message.priority }
+}
+
+fn unknown_credential() -> Problem {
+    let resolution = "Connect it first, or correct the id.";
+    Problem::new("unknown_credential", "There is no such credential.", resolution)
+}
+
+fn disabled() -> Problem {
+    Problem::new("disabled", "The credential is switched off.", "Switch it on, then submit the call again.")
 }
 
 /// What an action of several requests comes to.

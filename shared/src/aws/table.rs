@@ -5,7 +5,7 @@ mod item;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update};
 use expression::Words;
 use item::{attributes, decode_cursor, encode_cursor, item, key_item};
 
@@ -156,6 +156,30 @@ impl Table for DynamoTable {
             items,
             next: page.last_evaluated_key.filter(|key| !key.is_empty()).map(encode_cursor).transpose()?,
         })
+    }
+
+    async fn add(
+        &self,
+        key: &Key,
+        attribute: &str,
+        by: i64,
+        set: Attributes,
+    ) -> Result<Attributes, TableError> {
+        let mut words = Words::default();
+        let update = words.addition(attribute, by, &set);
+        let added = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key_item(key)))
+            .update_expression(update)
+            .set_expression_attribute_names(words.names())
+            .set_expression_attribute_values(words.values())
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+            .map_err(classify)?;
+        attributes(added.attributes.unwrap_or_default()).map(|(_, attributes)| attributes)
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {

@@ -98,6 +98,8 @@ impl From<Ending> for Verdict {
 pub enum Reaction {
     /// Bitbucket answered.
     Answered(Judgement, Answer),
+    /// There is no room for it before so much time is over, so it was not sent.
+    NotYet(SignedDuration),
     /// No connection came about.
     Unsent,
     /// It was sent, and no answer came.
@@ -131,6 +133,7 @@ pub fn answered(sent: Option<Sent>, reaction: Reaction) -> Verdict {
         None => Verdict::Wait(None, "Bitbucket's answer was lost"),
     };
     match reaction {
+        Reaction::NotYet(wait) => Verdict::Wait(Some(wait), "the hourly allowance is used up"),
         Reaction::Unsent => Verdict::Wait(None, "Bitbucket could not be reached"),
         Reaction::Lost(instead) => lost(instead.to_owned()),
         Reaction::Answered(judgement, answer) => match judgement {

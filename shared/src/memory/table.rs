@@ -63,6 +63,22 @@ impl Table for MemoryTable {
         self.with(|items| Ok(page(items, query, limit as usize, after.as_ref())))
     }
 
+    async fn add(
+        &self,
+        key: &Key,
+        attribute: &str,
+        by: i64,
+        set: Attributes,
+    ) -> Result<Attributes, TableError> {
+        self.with(|items| {
+            let item = items.entry(key.clone()).or_default();
+            let before = item.get(attribute).and_then(Value::as_i64).unwrap_or_default();
+            item.insert(attribute.to_owned(), Value::from(before + by));
+            item.extend(set);
+            Ok(item.clone())
+        })
+    }
+
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
         check(&writes)?;
         self.with(|items| {

@@ -136,6 +136,7 @@ fn done_to_the_table(code: &str) -> Vec<&'static str> {
     let squeezed: String = code.split_whitespace().collect();
     let says = [
         ("table.get(", "dynamodb:GetItem TABLE"),
+        ("table.add(", "dynamodb:UpdateItem TABLE"),
         ("Write::Put{", "dynamodb:PutItem TABLE"),
         ("Write::Update{", "dynamodb:UpdateItem TABLE"),
         ("Write::Delete{", "dynamodb:DeleteItem TABLE"),

@@ -70,6 +70,11 @@ impl Words {
         update
     }
 
+    pub(super) fn addition(&mut self, attribute: &str, by: i64, set: &Attributes) -> String {
+        let add = format!("ADD {} {}", self.name(attribute), self.value(&Value::from(by)));
+        if set.is_empty() { add } else { format!("{add} {}", self.update(set, &[])) }
+    }
+
     pub(super) fn names(&self) -> Option<HashMap<String, String>> {
         (!self.names.is_empty()).then(|| self.names.clone())
     }

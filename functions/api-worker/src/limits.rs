@@ -1,0 +1,69 @@
+//! Bitbucket's hourly allowance, asked before each request.
+
+use bucketwheel::call::Wire;
+use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::store::budget::{self, Scope, Ticket};
+use jiff::SignedDuration;
+
+use crate::Worker;
+use crate::exchange::Caller;
+use crate::work::Again;
+
+/// How long nothing is sent after a 429 that does not say. Bitbucket documents no `Retry-After`.
+const CLOSED: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether a request counts against the allowance for repositories. Hooks and raw files have allowances of
+/// their own, and the rest has none that is known.
+pub(crate) fn counts(wire: &Wire) -> bool {
+    let mut segments = wire.path.as_str().split('/');
+    let of_repositories = segments.next() == Some("repositories");
+    let own = match segments.nth(2) {
+        Some("hooks") => true,
+        Some("src") => !wire.method.mutates(),
+        _ => false,
+    };
+    of_repositories && !own
+}
+
+impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
+    /// Counts a request; gives how long to wait if there is no room for it.
+    pub(crate) async fn room(&self, caller: Caller<'_>) -> Result<Option<SignedDuration>, Again> {
+        let (limits, now) = (self.limits, self.edge.now());
+        let own = Scope::Credential(caller.credential.clone());
+        if let Ticket::Wait(wait) = budget::take(&self.table, &own, limits, caller.priority, now).await? {
+            return Ok(Some(wait));
+        }
+        if let Ticket::Wait(wait) =
+            budget::take(&self.table, &Scope::Consumer, limits, caller.priority, now).await?
+        {
+            budget::give_back(&self.table, &own, now).await?;
+            return Ok(Some(wait));
+        }
+        Ok(None)
+    }
+
+    /// Notes for all workers that Bitbucket has had enough of this credential. Should it mean all of them,
+    /// each is told so by its own first 429: one that is noisy must not silence the others.
+    pub(crate) async fn close(&self, caller: Caller<'_>, after: Option<SignedDuration>) -> Result<(), Again> {
+        let now = self.edge.now();
+        let scope = Scope::Credential(caller.credential.clone());
+        Ok(budget::close(&self.table, &scope, now + after.unwrap_or(CLOSED), now).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bucketwheel::call::{Method, Request};
+
+    use super::*;
+
+    #[test]
+    fn only_what_shares_the_allowance_is_counted() {
+        let counts = |method, path: &str| counts(&Request::new(method, path).wire().expect(path));
+        assert!(
+            counts(Method::Get, "repositories/w/r/commits") && counts(Method::Post, "repositories/w/r/src")
+        );
+        assert!(!counts(Method::Get, "repositories/w/r/src/main/a") && !counts(Method::Get, "user"));
+        assert!(!counts(Method::Post, "repositories/w/r/hooks"));
+    }
+}

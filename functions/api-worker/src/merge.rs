@@ -1,0 +1,83 @@
+//! Merging a pull request: Bitbucket may take long, and then gives a task to ask for.
+//!
+//! A pull request is merged once, so this can be repeated: it looks at the state first.
+
+use std::time::Duration;
+
+use bucketwheel::call::{Answer, ApiPath, Merge, Method, Problem, Wire};
+use bucketwheel::credential::CredentialId;
+use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::token::AccessToken;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::Worker;
+use crate::exchange::Stop;
+use crate::work::Again;
+
+/// How long to wait before the task is asked for again.
+const LOOK: Duration = Duration::from_millis(500);
+
+impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
+    pub(crate) async fn merge(
+        &self,
+        credential: &CredentialId,
+        merge: &Merge,
+        token: &AccessToken,
+        until: Timestamp,
+    ) -> Result<Answer, Stop> {
+        let pull = format!("repositories/{}/pullrequests/{}", merge.repository, merge.id);
+        let path = |rest: &str| {
+            ApiPath::parse(&format!("{pull}{rest}")).map_err(|error| {
+                let resolution = "Write workspace/repository.";
+                Stop::Failed(Problem::new("bad_path", error.to_string(), resolution), None)
+            })
+        };
+        let look = Wire::get(path("")?, &[]);
+        let before = self.exchange_wire(credential, token, &look).await?;
+        match state(&before).as_str() {
+            "OPEN" => {}
+            "MERGED" => return Ok(before),
+            other => {
+                let cause = format!("The pull request is {other}.");
+                return Err(Stop::Failed(Problem::new("refused", cause, "Open a new one."), None));
+            }
+        }
+        let mut body = json!({"type": "pullrequest_merge"});
+        for (name, value) in [("message", &merge.message), ("merge_strategy", &merge.strategy)] {
+            if let Some(value) = value {
+                body[name] = value.as_str().into();
+            }
+        }
+        if let Some(close) = merge.close_source_branch {
+            body["close_source_branch"] = close.into();
+        }
+        let mut wire = Wire::json(Method::Post, path("/merge")?, &body);
+        wire.query = vec![("async".to_owned(), "true".to_owned())];
+        let begun = match self.exchange_wire(credential, token, &wire).await {
+            // The next visit looks at the state before anything else.
+            Err(Stop::Unknown(_)) => return Err(Again::Later("it is unclear whether it was merged").into()),
+            begun => begun?,
+        };
+        if begun.status != 202 {
+            return Ok(begun);
+        }
+        let task = begun.headers.get("location").and_then(|link| ApiPath::follow(link, self.api.base()).ok());
+        let Some((task, query)) = task else {
+            return Err(Again::Later("Bitbucket merges and names no task").into());
+        };
+        let task = Wire { query, ..Wire::get(task, &[]) };
+        while !self.little_time(until) {
+            let told = self.exchange_wire(credential, token, &task).await?.json().unwrap_or_default();
+            if told["task_status"] != "PENDING" {
+                return self.exchange_wire(credential, token, &look).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(Again::Later("Bitbucket is still merging").into())
+    }
+}
+
+fn state(pull: &Answer) -> String {
+    pull.json().and_then(|pull| pull["state"].as_str().map(str::to_owned)).unwrap_or_default()
+}

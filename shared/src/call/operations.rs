@@ -1,0 +1,197 @@
+//! What is known of Bitbucket's operations, so that a call which cannot succeed is not sent.
+//!
+//! The table beside this file says method, path and scopes of each operation; `shared/examples/operations.rs`
+//! makes it from Bitbucket's OpenAPI description. What is not in the table is sent: Bitbucket may be newer.
+
+use super::{ApiPath, Method, Problem};
+use crate::credential::Scopes;
+
+const TABLE: &str = include_str!("operations.tsv");
+
+/// One operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Operation {
+    path: &'static str,
+    oauth: &'static str,
+}
+
+/// Endpoints that Bitbucket has removed: path, change, what to use.
+/// (<https://developer.atlassian.com/cloud/bitbucket/changelog>)
+const REMOVED: [(&str, &str, &str); 9] = [
+    ("repositories", "CHANGE-2770", "Ask for repositories/{workspace}, for each of user/workspaces."),
+    ("workspaces", "CHANGE-2770", "Ask for user/workspaces."),
+    ("user/permissions/workspaces", "CHANGE-2770", "Ask for user/workspaces/{workspace}/permission."),
+    (
+        "user/permissions/repositories",
+        "CHANGE-2770",
+        "Ask for user/workspaces/{workspace}/permissions/repositories.",
+    ),
+    ("repositories/*/*/issues/**", "CHANGE-3401", NO_TRACKER),
+    ("repositories/*/*/components/**", "CHANGE-3401", NO_TRACKER),
+    ("repositories/*/*/milestones/**", "CHANGE-3401", NO_TRACKER),
+    ("repositories/*/*/versions/**", "CHANGE-3401", NO_TRACKER),
+    (
+        "repositories/*/*/wiki/**",
+        "CHANGE-3401",
+        "Keep the pages as files of the repository, or in Confluence.",
+    ),
+];
+
+/// What to use instead of Bitbucket's issue tracker, which was removed on 2026-08-20.
+const NO_TRACKER: &str = "Use Jira's issues, or comments on pull requests.";
+
+/// Bitbucket removed its issue tracker.
+pub(super) fn no_issue_tracker() -> Problem {
+    removed("CHANGE-3401", NO_TRACKER)
+}
+
+fn removed(change: &str, instead: &str) -> Problem {
+    Problem::new("removed", format!("Bitbucket has removed this endpoint ({change})."), instead)
+}
+
+/// Why Bitbucket would refuse this call of an OAuth credential with these scopes, if that is known. No
+/// scopes are none that we know of.
+pub fn refusal(method: Method, path: &ApiPath, granted: &Scopes) -> Option<Problem> {
+    let path = path.as_str();
+    if let Some((_, change, instead)) = REMOVED.iter().find(|(pattern, ..)| is_removed(pattern, path, method))
+    {
+        return Some(removed(change, instead));
+    }
+    if path.split('/').next() == Some("addon") {
+        let cause = "Only Connect apps may do this; an OAuth token may not.";
+        return Some(Problem::new("wrong_credential", cause, "Leave it to the app itself."));
+    }
+    if granted.iter().next().is_none() {
+        return None;
+    }
+    let needed = find(method, path)?.oauth.split_whitespace();
+    let missing: Vec<_> = needed.filter(|scope| !includes(granted, scope)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let granted: Vec<_> = granted.iter().collect();
+    let cause =
+        format!("It needs the scope {}; the credential has {}.", missing.join(" and "), granted.join(", "));
+    let resolution = "Add the scope to the OAuth consumer, then reconnect the credential. To try regardless, \
+                      submit it under a new id with \"force\": true.";
+    Some(Problem::new("missing_scope", cause, resolution))
+}
+
+/// Whether scopes hold one, directly or by what they imply
+/// (<https://developer.atlassian.com/cloud/bitbucket/bitbucket-cloud-rest-api-scopes>). Where the page
+/// leaves it open the scope counts as implied, for a call is refused only if it cannot succeed.
+fn includes(granted: &Scopes, wanted: &str) -> bool {
+    granted.iter().any(|scope| scope == wanted || implied(scope).contains(&wanted))
+}
+
+fn implied(scope: &str) -> &'static [&'static str] {
+    match scope {
+        "repository:write" => &["repository"],
+        "pullrequest" => &["repository"],
+        "pullrequest:write" => &["pullrequest", "repository", "repository:write"],
+        "account" => &["email"],
+        "account:write" => &["account", "email"],
+        "team:write" => &["team"],
+        "project:admin" => &["project"],
+        "pipeline:write" => &["pipeline"],
+        "pipeline:variable" => &["pipeline", "pipeline:write"],
+        "runner:write" => &["runner"],
+        "snippet:write" => &["snippet"],
+        "test:write" => &["test"],
+        _ => &[],
+    }
+}
+
+/// The operation with the most literal template that fits.
+fn find(method: Method, path: &str) -> Option<Operation> {
+    let operations = TABLE.lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        let this = columns.next()? == method.as_str();
+        let operation = Operation { path: columns.next()?, oauth: columns.next()? };
+        this.then_some(operation)
+    });
+    let fitting = operations.filter_map(|one| Some((fit(one.path.trim_matches('/'), path)?, one)));
+    fitting.max_by_key(|(literal, _)| *literal).map(|(_, one)| one)
+}
+
+/// How many segments of the path the template names literally, twice, and one more if it has as many
+/// segments; none if it does not fit. A variable at the end may stand for several segments: a file, a
+/// branch.
+fn fit(template: &str, path: &str) -> Option<usize> {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
+    let open = template.last().is_some_and(|last| last.starts_with('{'));
+    let exact = template.len() == path.len();
+    if !exact && !(open && path.len() > template.len()) {
+        return None;
+    }
+    let mut literal = 0;
+    for (one, other) in template.iter().zip(&path) {
+        match one.starts_with('{') {
+            true => {}
+            false if one == other => literal += 1,
+            false => return None,
+        }
+    }
+    Some(2 * literal + usize::from(exact))
+}
+
+/// Whether the path is one that was removed: `*` is any segment, `**` at the end any number of them.
+/// Lists were removed for reading; nothing else ever had their paths.
+fn is_removed(pattern: &str, path: &str, method: Method) -> bool {
+    let (pattern, open) = pattern.strip_suffix("/**").map_or((pattern, false), |pattern| (pattern, true));
+    let (mut wanted, mut segments) = (pattern.split('/'), path.split('/'));
+    let begins = wanted.all(|one| segments.next().is_some_and(|segment| one == "*" || one == segment));
+    begins && (open || segments.next().is_none() && method == Method::Get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: Method, path: &str, granted: &str) -> Option<Problem> {
+        refusal(method, &ApiPath::parse(path).expect(path), &Scopes::parse(granted))
+    }
+
+    fn code(method: Method, path: &str, granted: &str) -> Option<String> {
+        check(method, path, granted).map(|problem| problem.code)
+    }
+
+    #[test]
+    fn a_missing_scope_is_named_with_those_that_are_there() {
+        let problem =
+            check(Method::Post, "repositories/w/r/pullrequests", "account pullrequest").expect("no");
+        assert_eq!(problem.code, "missing_scope");
+        assert!(problem.cause.contains("needs the scope pullrequest:write"), "{}", problem.cause);
+        assert!(problem.cause.contains("has account, pullrequest"), "{}", problem.cause);
+    }
+
+    #[test]
+    fn what_suffices_directly_or_by_implication_is_sent() {
+        for (method, path, granted) in [
+            (Method::Get, "user", "account"),
+            (Method::Get, "repositories/w/r/src/main/a/b/c.txt", "repository"),
+            (Method::Get, "repositories/w/r/refs/branches/feature/x", "pullrequest:write"),
+            (Method::Delete, "repositories/w/r", "repository:delete"),
+            (Method::Post, "repositories/w/r/pipelines", "pipeline:write"),
+            (Method::Post, "repositories/w/r/src", "repository:write"),
+            (Method::Get, "something/new", "account"),
+            (Method::Delete, "repositories/w/r", ""),
+        ] {
+            assert_eq!(check(method, path, granted), None, "{path}");
+        }
+        assert!(check(Method::Get, "repositories/w/r", "repository:admin").is_some());
+        assert!(check(Method::Put, "repositories/w/r", "repository:write").is_some());
+    }
+
+    #[test]
+    fn removed_endpoints_name_their_replacement() {
+        for path in ["repositories", "workspaces", "user/permissions/repositories", "repositories/w/r/wiki"] {
+            assert_eq!(code(Method::Get, path, "account").as_deref(), Some("removed"), "{path}");
+        }
+        let issue = check(Method::Post, "repositories/w/r/issues/7/comments", "issue:write").expect("gone");
+        assert!(issue.cause.contains("CHANGE-3401") && issue.resolution.contains("Jira"));
+        assert_eq!(check(Method::Get, "repositories/w", "repository"), None);
+        assert_eq!(check(Method::Get, "workspaces/w", "account"), None);
+        assert_eq!(code(Method::Delete, "addon", "account").as_deref(), Some("wrong_credential"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Bitbucket's hourly allowance, and credentials that do not work.
+
+use std::time::Duration;
+
+use bucketwheel::call::{Priority, State};
+use bucketwheel::credential::{Cause, Health, Status};
+use bucketwheel::store::budget::{self, Limits, Scope, Ticket};
+use bucketwheel::store::credentials;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::world::World;
+
+const PATH: &str = "repositories/seilbahn/leer";
+
+#[tokio::test]
+async fn a_closed_credential_waits_and_does_not_hold_up_another() {
+    let world = World::running().await;
+    let (noisy, quiet) = (world.connect("noisy").await, world.connect("quiet").await);
+    let (begun, scope) = (now(), Scope::Credential(noisy.parse().expect("an id")));
+    let closed = begun + Duration::from_secs(8);
+    budget::close(&world.table(), &scope, closed, begun).await.expect("closed");
+    let call = json!({"method": "GET", "path": PATH});
+    let (first, second) = tokio::join!(async { (world.call(&noisy, call.clone()).await, now()) }, async {
+        (world.call(&quiet, call.clone()).await, now())
+    },);
+    assert_eq!((first.0.state, second.0.state), (State::Succeeded, State::Succeeded));
+    assert!(first.1 >= closed, "it was not held back");
+    assert!(second.1 < closed, "the quiet one waited too");
+}
+
+#[tokio::test]
+async fn a_429_closes_the_credential_for_as_long_as_it_says() {
+    let world = World::running().await;
+    let credential = world.connect("limited").await;
+    let alone = world.alone().await;
+    world.behave(json!({"rate_limit": 0, "retry_after_seconds": 5})).await;
+    let id = format!("limited-{credential}");
+    let message = json!({"id": id, "credential": credential, "call": {"method": "GET", "path": PATH}});
+    world.submit(message.to_string()).await;
+    let scope = Scope::Credential(credential.parse().expect("an id"));
+    let closed = crate::world::until("it is closed", async || {
+        budget::used(&world.table(), &scope, now()).await.expect("the ledger").closed_until
+    })
+    .await;
+    world.behave(json!({"rate_limit": 1_000_000, "retry_after_seconds": null})).await;
+    drop(alone);
+    assert!(closed <= now() + Duration::from_secs(6), "{closed}");
+    assert_eq!(world.result(&id).await.state, State::Succeeded);
+    assert!(now() >= closed, "it was sent before its time");
+}
+
+#[tokio::test]
+async fn however_many_workers_there_are_the_ledger_is_exact() {
+    let world = World::running().await;
+    let scope = Scope::Credential(format!("ledger-{}", now().as_millisecond()).parse().expect("an id"));
+    let table = world.table();
+    let limits = Limits { per_hour: 100 };
+    let tries = (0..120).map(|_| budget::take(&table, &scope, limits, Priority::Interactive, now()));
+    let tickets = futures_util::future::join_all(tries).await;
+    let taken = tickets.into_iter().filter(|ticket| matches!(ticket, Ok(Ticket::Taken))).count();
+    // Those who came too late may keep others off for a moment, but never let one too many in.
+    assert!((60..=80).contains(&taken), "{taken} of 80");
+}
+
+#[tokio::test]
+async fn the_calls_of_a_credential_that_is_down_wait_until_it_is_up_or_their_deadline() {
+    let world = World::running().await;
+    let credential = world.connect("down").await;
+    let id = credential.parse().expect("an id");
+    let down = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now() };
+    credentials::set_status(&world.table(), &id, &down).await.expect("stored");
+    let message = |name: &str, seconds: u64| {
+        json!({
+            "id": format!("{name}-{credential}"), "credential": credential,
+            "deadline": now() + Duration::from_secs(seconds), "call": {"method": "GET", "path": "user"},
+        })
+    };
+    world.submit(message("short", 1).to_string()).await;
+    world.submit(message("long", 600).to_string()).await;
+    assert_eq!(world.result(&format!("short-{credential}")).await.state, State::Expired);
+    credentials::set_status(&world.table(), &id, &Status::up(now())).await.expect("stored");
+    assert_eq!(world.result(&format!("long-{credential}")).await.state, State::Succeeded);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the ledger of the running system keeps its time")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
