@@ -77,6 +77,23 @@ async fn a_pull_request_can_be_declined_and_lists_have_steady_shapes() {
 }
 
 #[tokio::test]
+async fn a_pipeline_is_started_and_stopped() {
+    let world = World::running().await;
+    let ada = world.connect("pipelines").await;
+    let act = async |mut action: Value| {
+        action["repository"] = json!("seilbahn/website");
+        act(&world, &ada, action).await
+    };
+    let run = act(json!({"action": "run_pipeline", "branch": "main", "custom": "deploy"})).await;
+    assert_eq!((&run["state"], &run["branch"]), (&json!("IN_PROGRESS"), &json!("main")));
+    act(json!({"action": "stop_pipeline", "pipeline": run["uuid"]})).await;
+    let stopped = act(json!({"action": "get_pipeline", "pipeline": run["uuid"]})).await;
+    assert_eq!((&stopped["state"], &stopped["result"]), (&json!("COMPLETED"), &json!("STOPPED")));
+    let listed = act(json!({"action": "list_pipelines"})).await;
+    assert!(listed["values"].as_array().expect("values").contains(&stopped));
+}
+
+#[tokio::test]
 async fn issue_actions_say_that_bitbucket_removed_the_tracker() {
     let world = World::running().await;
     let ada = world.connect("issues").await;

@@ -13,6 +13,7 @@ mod lambda;
 mod limits;
 mod operations;
 mod pagination;
+mod recorded;
 mod refreshes;
 mod tidy;
 mod waiting;

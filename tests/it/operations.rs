@@ -26,13 +26,13 @@ fn the_table_is_what_the_description_says() {
 async fn a_call_without_its_scope_is_refused_unsent_unless_forced() {
     let world = World::running().await;
     let credential = world.connect("scopes").await;
-    let path = format!("repositories/seilbahn/website/pipelines/{credential}");
+    let path = format!("repositories/seilbahn/website/pipelines-config/runners/{credential}");
     let call = json!({"method": "GET", "path": path});
     let outcome = world.call(&credential, call.clone()).await;
     let problem = outcome.error.expect("a cause");
     assert_eq!((outcome.state, problem.code.as_str()), (State::Failed, "missing_scope"));
     assert!(
-        problem.cause.contains("pipeline") && problem.cause.contains("repository:write"),
+        problem.cause.contains("runner") && problem.cause.contains("repository:write"),
         "{}",
         problem.cause
     );

@@ -9,6 +9,7 @@
 mod action;
 mod backoff;
 mod commit;
+mod ending;
 mod exchange;
 mod limits;
 mod merge;

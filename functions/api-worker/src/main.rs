@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
 
     let secrets = Secrets::new(&account);
     let inbox = &SqsInbox::new(&account, calls, dead);
-    let worker = Worker {
+    let worker = &Worker {
         table: DynamoTable::new(&account, table),
         results: SqsQueue::new(&account, results),
         nudges: SqsQueue::new(&account, nudges),
@@ -38,7 +38,6 @@ async fn main() -> Result<(), Error> {
         public_url,
         limits: Limits { per_hour },
     };
-    let worker = &worker;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         Ok::<_, Error>(worker.batch(event.payload, ends_at(event.context.deadline), inbox).await)
     }))

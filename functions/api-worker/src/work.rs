@@ -1,13 +1,10 @@
 //! One message: carries out what the verdicts say.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bucketwheel::call::{
-    self, Answer, Call, CallId, Ending, Evidence, Message, Outcome, Problem, Reply, Sent, State, Verdict,
-    Wire,
+    self, Answer, Call, CallId, Ending, Evidence, Message, Problem, Reply, Sent, State, Verdict, Wire,
 };
 use bucketwheel::credential::{CredentialId, Health};
-use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
+use bucketwheel::ports::{Edge, Queue, QueueError, Table, TableError};
 use bucketwheel::store::{calls, credentials, tokens};
 use bucketwheel::token::AccessToken;
 use jiff::{SignedDuration, Timestamp};
@@ -225,68 +222,6 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             let resolution = "Put the dropped key back on the keyring, or reconnect the credential.";
             Problem::new("cannot_unseal", error.to_string(), resolution)
         }))
-    }
-
-    async fn end(&self, message: &Message, mut ending: Ending) -> Result<(), Again> {
-        if let (Call::Single(single), State::Succeeded, Some(answer)) =
-            (&message.call, ending.state, &mut ending.answer)
-            && let Some(body) = answer.json()
-        {
-            answer.body = single.output(&body).to_string().into_bytes();
-        }
-        self.finish(&message.id, &message.credential, message.reply, ending).await
-    }
-
-    async fn finish(
-        &self,
-        id: &CallId,
-        credential: &CredentialId,
-        reply: Reply,
-        ending: Ending,
-    ) -> Result<(), Again> {
-        let outcome = self.outcome(id, credential, ending);
-        match calls::finish(&self.table, &outcome, self.edge.now()).await {
-            // Another worker stored an outcome first; that one counts, and it has been replied.
-            Ok(()) | Err(TableError::Refused) => {}
-            Err(error) => return Err(error.into()),
-        }
-        tracing::info!(
-            call = outcome.id.as_str(),
-            credential = outcome.credential.as_str(),
-            state = ?outcome.state,
-            status = outcome.status,
-            "call"
-        );
-        self.reply(&outcome, reply).await
-    }
-
-    pub(crate) async fn reply(&self, outcome: &Outcome, reply: Reply) -> Result<(), Again> {
-        if reply == Reply::Queue {
-            let Ok(text) = serde_json::to_string(outcome) else {
-                unreachable!("an outcome is texts and numbers")
-            };
-            self.results.send(Outgoing::plain(text)).await?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn outcome(&self, id: &CallId, credential: &CredentialId, ending: Ending) -> Outcome {
-        let Ending { state, error, answer, evidence, pages } = ending;
-        let answered = answer.is_some();
-        let answer = answer.unwrap_or_default();
-        let body = answer.json();
-        let Answer { status, headers, body: bytes, .. } = answer;
-        let is_text = body.is_some() || bytes.is_empty();
-        Outcome {
-            status: answered.then_some(status),
-            headers,
-            body,
-            body_base64: (!is_text).then(|| STANDARD.encode(bytes)),
-            error,
-            evidence,
-            pages,
-            ..Outcome::new(id.clone(), credential.clone(), state, self.edge.now())
-        }
     }
 }
 

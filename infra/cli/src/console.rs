@@ -6,7 +6,7 @@ use bucketwheel::call::{Outcome, Problem};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::profile::Profile;
 
@@ -78,21 +78,22 @@ impl Console {
     }
 
     /// Submits a call and waits up to half a minute for its outcome.
-    pub(crate) async fn call(&self, credential: &str, call: &Value) -> Result<Outcome, Error> {
-        #[derive(Deserialize)]
-        struct Submitted {
-            id: String,
-        }
-        let message = json!({ "credential": credential, "call": call });
-        let Submitted { id } = self.send(self.client.post(self.url("calls")).json(&message)).await?;
-        for _ in 0..150 {
-            let found: Value = self.send(self.client.get(self.url(&format!("calls/{id}")))).await?;
+    pub(crate) async fn call(&self, message: &Value) -> Result<Outcome, Error> {
+        let mut found: Value = self.send(self.client.post(self.url("call")).json(message)).await?;
+        let id = found["id"].as_str().unwrap_or_default().to_owned();
+        for _ in 0..100 {
             if let Ok(outcome) = serde_json::from_value(found) {
                 return Ok(outcome);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
+            found = self.send(self.client.get(self.url(&format!("calls/{id}")))).await?;
         }
         Err(Error::NoOutcome(id))
+    }
+
+    /// One page of a paginated call.
+    pub(crate) async fn part(&self, id: &str, number: u32) -> Result<Outcome, Error> {
+        self.send(self.client.get(self.url(&format!("calls/{id}/parts/{number}")))).await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {

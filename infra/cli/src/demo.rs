@@ -110,7 +110,7 @@ impl Demo {
     async fn webhook(&self, credential: &str) -> Result<(), crate::Error> {
         say("\n2  Somebody pushes");
         let hook = json!({ "action": "ensure_hook", "repository": REPOSITORY, "events": ["repo:push"] });
-        let outcome = self.console.call(credential, &hook).await?;
+        let outcome = self.console.call(&json!({ "credential": credential, "call": hook })).await?;
         let hook = outcome.body.unwrap_or_default();
         expect(hook["secret_set"] == true, "the hook was not registered")?;
         say(&format!(
@@ -180,7 +180,8 @@ impl Demo {
         say("\n4  An automation asks for an API call");
         let path = format!("repositories/{REPOSITORY}/commits");
         let call = json!({ "method": "GET", "path": path, "query": { "pagelen": "1" } });
-        let outcome = self.console.call(credential, &call).await?;
+        let outcome =
+            self.console.call(&json!({ "credential": credential, "call": call, "reply": "queue" })).await?;
         let body = outcome.body.unwrap_or_default();
         let newest = &body["values"][0];
         say(&format!("   GET {path} went over the calls queue to Bitbucket: {:?}.", outcome.state));

@@ -9,7 +9,7 @@ mod verbs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bucketwheel::call::{Method, Problem};
+use bucketwheel::call::Problem;
 use clap::{Parser, Subcommand};
 
 use crate::profile::Profile;
@@ -51,24 +51,7 @@ enum Verb {
     /// List the credentials and what they are worth
     Credentials,
     /// Send one Bitbucket API call through the worker and print the answer
-    Call {
-        /// GET, POST, PUT, PATCH or DELETE
-        #[arg(value_parser = method)]
-        method: Method,
-        /// The path below /2.0, such as repositories/seilbahn
-        path: String,
-        /// The credential to use; not needed if there is only one
-        #[arg(long)]
-        credential: Option<String>,
-        /// A JSON body
-        #[arg(long)]
-        body: Option<String>,
-    },
-}
-
-fn method(text: &str) -> Result<Method, String> {
-    serde_json::from_value(text.to_uppercase().into())
-        .map_err(|_| "use GET, POST, PUT, PATCH or DELETE".to_owned())
+    Call(verbs::CallArguments),
 }
 
 /// What went wrong, for people: one line, with the remedy.
@@ -88,6 +71,8 @@ enum Error {
     Call(Problem),
     #[error("the body is not JSON: {0}")]
     Body(serde_json::Error),
+    #[error("the file {0} cannot be read: {1}")]
+    File(String, std::io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
 }
@@ -115,8 +100,6 @@ async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
             verbs::connect(&running()?, &workspace, &label, owner, credential).await
         }
         Verb::Credentials => verbs::credentials(&running()?).await,
-        Verb::Call { method, path, credential, body } => {
-            verbs::call(&running()?, method, path, credential, body).await
-        }
+        Verb::Call(arguments) => verbs::call(&running()?, arguments).await,
     }
 }

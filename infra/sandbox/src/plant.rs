@@ -120,6 +120,7 @@ impl World {
             git: Git::default(),
             pull_requests: Vec::new(),
             statuses: Vec::new(),
+            pipelines: Vec::new(),
             merges: Vec::new(),
             created: now,
             updated: now,

@@ -24,6 +24,10 @@ pub(crate) const BRANCH_WRITE: Scope =
 pub(crate) const PULL_REQUEST: Scope = Scope { oauth: &["pullrequest"], api_token: &["read:pullrequest"] };
 pub(crate) const PULL_REQUEST_WRITE: Scope =
     Scope { oauth: &["pullrequest:write"], api_token: &["read:pullrequest", "write:pullrequest"] };
+pub(crate) const PIPELINE: Scope = Scope { oauth: &["pipeline"], api_token: &["read:pipeline"] };
+pub(crate) const PIPELINE_RUN: Scope =
+    Scope { oauth: &["pipeline"], api_token: &["read:pipeline", "write:pipeline"] };
+pub(crate) const PIPELINE_STOP: Scope = Scope { oauth: &["pipeline:write"], api_token: &["write:pipeline"] };
 pub(crate) const WEBHOOK: Scope = Scope { oauth: &["webhook"], api_token: &["read:webhook"] };
 pub(crate) const WEBHOOK_WRITE: Scope =
     Scope { oauth: &["webhook"], api_token: &["read:webhook", "write:webhook"] };
@@ -41,6 +45,7 @@ fn implied(scope: &str) -> &'static [&'static str] {
         "pullrequest" => &["repository"],
         "pullrequest:write" => &["pullrequest", "repository"],
         "account:write" => &["account"],
+        "pipeline:write" => &["pipeline"],
         "project:admin" => &["project"],
         _ => &[],
     }

@@ -40,6 +40,8 @@ pub const SCOPES: &[&str] = &[
     "repository:write",
     "repository:admin",
     "repository:delete",
+    "pipeline",
+    "pipeline:write",
     "project",
     "pullrequest",
     "pullrequest:write",
@@ -47,7 +49,8 @@ pub const SCOPES: &[&str] = &[
 ];
 
 /// The things an API token's scopes speak about, where the sandbox has them.
-const API_TOKEN_THINGS: &[&str] = &["project", "pullrequest", "repository", "user", "webhook", "workspace"];
+const API_TOKEN_THINGS: &[&str] =
+    &["pipeline", "project", "pullrequest", "repository", "user", "webhook", "workspace"];
 
 /// Every API-token scope that the sandbox knows, `read:repository:bitbucket` and the like.
 pub fn api_token_scopes() -> Vec<String> {

@@ -101,6 +101,7 @@ pub(crate) struct Repository {
     pub(crate) pull_requests: Vec<PullRequest>,
     pub(crate) statuses: Vec<BuildStatus>,
     pub(crate) merges: Vec<MergeTask>,
+    pub(crate) pipelines: Vec<Pipeline>,
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
 }
@@ -114,6 +115,20 @@ impl Repository {
     pub(crate) fn main_tip(&self) -> Option<&Hash> {
         self.git.branches.get(self.main.as_ref()?)
     }
+}
+
+/// A run of a branch's pipeline. It stays as it is: only a stop ends it.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipeline {
+    pub(crate) uuid: String,
+    pub(crate) number: usize,
+    pub(crate) branch: String,
+    pub(crate) commit: Hash,
+    /// The name of a custom pipeline.
+    pub(crate) custom: Option<String>,
+    pub(crate) creator: Actor,
+    pub(crate) created: Timestamp,
+    pub(crate) stopped: Option<Timestamp>,
 }
 
 /// A pull request between two branches of one repository.

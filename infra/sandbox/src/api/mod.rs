@@ -8,6 +8,7 @@ mod commits;
 mod hooks;
 mod merge;
 mod page;
+mod pipelines;
 mod pullrequests;
 mod query;
 mod refs;
@@ -217,6 +218,10 @@ impl Call<'_> {
             ("DELETE", ["repositories", ws, slug]) => repositories::delete(self, ws, slug),
             (_, ["repositories", _, _, "issues" | "wiki", ..]) => Err(Problem::Gone("CHANGE-3401")),
             (_, ["repositories", ws, slug, "hooks", rest @ ..]) => hooks::of_repository(self, ws, slug, rest),
+
+            (_, ["repositories", ws, slug, "pipelines", rest @ ..]) => {
+                pipelines::of_repository(self, ws, slug, rest)
+            }
 
             ("GET", ["repositories", ws, slug, "refs"]) => refs::all(self, ws, slug),
             ("GET", ["repositories", ws, slug, "refs", "branches"]) => refs::branches(self, ws, slug),
