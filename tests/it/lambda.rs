@@ -4,11 +4,13 @@
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use bucketwheel::aws::Host;
+use bucketwheel::ports::Edge as _;
 use bucketwheel_local::{KEY, REGION};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -52,11 +54,11 @@ impl Visit {
     }
 }
 
-struct Host {
+struct Surroundings {
     http: reqwest::Client,
     aws: String,
     bitbucket: String,
-    event: Mutex<Option<(String, u128)>>,
+    event: Mutex<Option<(String, i64)>>,
     fault: Option<(usize, Fault)>,
     seen: Mutex<(Vec<String>, usize)>,
     ended: mpsc::UnboundedSender<Option<Value>>,
@@ -77,13 +79,13 @@ pub(crate) async fn visit(
         "attributes": {"ApproximateReceiveCount": receives.to_string()},
         "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": REGION,
     }]});
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + life;
+    let deadline = Host.now() + life;
     let (ended, mut end) = mpsc::unbounded_channel();
-    let host = Arc::new(Host {
+    let host = Arc::new(Surroundings {
         http: world.http.clone(),
         aws: world.local().aws_endpoint.clone(),
         bitbucket: world.local().sandbox_url.clone().expect("a sandbox"),
-        event: Mutex::new(Some((event.to_string(), deadline.as_millis()))),
+        event: Mutex::new(Some((event.to_string(), deadline.as_millisecond()))),
         fault,
         seen: Mutex::default(),
         ended,
@@ -135,7 +137,7 @@ fn start(world: &World, here: &str) -> tokio::process::Child {
 
 /// The Runtime API, and everything that the worker believes to be AWS or Bitbucket.
 async fn serve(
-    State(host): State<Arc<Host>>,
+    State(host): State<Arc<Surroundings>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -160,7 +162,7 @@ async fn serve(
     host.step(method, &uri, headers, body).await
 }
 
-impl Host {
+impl Surroundings {
     async fn step(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
         let at_bitbucket = uri.path().starts_with("/2.0/");
         let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());

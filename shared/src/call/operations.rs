@@ -61,9 +61,7 @@ pub fn refusal(method: Method, path: &ApiPath, granted: &Scopes) -> Option<Probl
         let cause = "Only Connect apps may do this; an OAuth token may not.";
         return Some(Problem::new("wrong_credential", cause, "Leave it to the app itself."));
     }
-    if granted.iter().next().is_none() {
-        return None;
-    }
+    granted.iter().next()?;
     let needed = find(method, path)?.oauth.split_whitespace();
     let missing: Vec<_> = needed.filter(|scope| !includes(granted, scope)).collect();
     if missing.is_empty() {
@@ -121,7 +119,7 @@ fn fit(template: &str, path: &str) -> Option<usize> {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     let open = template.last().is_some_and(|last| last.starts_with('{'));
     let exact = template.len() == path.len();
-    if !exact && !(open && path.len() > template.len()) {
+    if !(exact || open && path.len() > template.len()) {
         return None;
     }
     let mut literal = 0;
