@@ -145,8 +145,14 @@ impl Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Bitbucket could not be reached or did not answer sensibly when the token was refreshed.
+    /// Bitbucket could not be reached or was down when the token was refreshed.
     RefreshFailed,
+    /// Bitbucket answered a refresh with something that is not a token response.
+    AnswerUnreadable,
+    /// Bitbucket does not know the OAuth consumer.
+    ConsumerRefused,
+    /// The table did not answer. Whatever was bought is safe on the refresh queue.
+    StoreFailed,
     /// Bitbucket refused the refresh token once. It is tried again before this is believed.
     RefreshRefused,
     /// Bitbucket has refused the refresh token for good, or the rotated one was lost.
@@ -160,6 +166,9 @@ impl Cause {
     pub fn code(self) -> &'static str {
         match self {
             Cause::RefreshFailed => "refresh_failed",
+            Cause::AnswerUnreadable => "answer_unreadable",
+            Cause::ConsumerRefused => "consumer_refused",
+            Cause::StoreFailed => "store_failed",
             Cause::RefreshRefused => "refresh_refused",
             Cause::RotationLost => "rotation_lost",
             Cause::CannotUnseal => "cannot_unseal",
@@ -170,6 +179,9 @@ impl Cause {
     pub fn sentence(self) -> &'static str {
         match self {
             Cause::RefreshFailed => "Bitbucket could not be reached to refresh the token.",
+            Cause::AnswerUnreadable => "Bitbucket's answer to a refresh could not be read.",
+            Cause::ConsumerRefused => "Bitbucket does not accept the OAuth consumer's key and secret.",
+            Cause::StoreFailed => "The table did not answer while the token was refreshed.",
             Cause::RefreshRefused => {
                 "Bitbucket refused the refresh token. This can pass, so it is tried again in some minutes."
             }
@@ -182,6 +194,11 @@ impl Cause {
     pub fn resolution(self) -> &'static str {
         match self {
             Cause::RefreshFailed => "Nothing to do: it is tried again each minute.",
+            Cause::AnswerUnreadable => {
+                "It is tried again each minute. If it stays, look for a proxy between the function and Bitbucket."
+            }
+            Cause::ConsumerRefused => "Correct the OAuth consumer's key and secret in the app secret.",
+            Cause::StoreFailed => "Nothing to do: it is tried again each minute.",
             Cause::RefreshRefused => {
                 "Wait some minutes. If it stays, check the OAuth consumer's key and secret."
             }

@@ -4,6 +4,8 @@
 //! The body is not parsed into a model and written again: its bytes stand in the envelope as they
 //! came, as the last member, `data`. A body that is not JSON stands in `data_base64`.
 
+mod status;
+
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -15,6 +17,8 @@ use sha2::{Digest, Sha256};
 
 use crate::credential::CredentialId;
 use crate::signature::Verified;
+
+pub use status::StatusChange;
 
 /// The version of the envelope's own members. Consumers accept it and the one before.
 pub const ENVELOPE_VERSION: u32 = 1;

@@ -5,6 +5,8 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::token::{ExchangeError, RefreshToken, TokenSet};
+
 /// An item's attributes besides its key: texts, whole numbers, truth values, lists and maps of them.
 pub type Attributes = Map<String, Value>;
 
@@ -195,6 +197,20 @@ pub enum QueueError {
 pub trait Queue: Send + Sync {
     /// Puts one message on the queue.
     fn send(&self, message: Outgoing) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Where a refresh token is spent. `bitbucket` is the real one; a simulation brings its own.
+pub trait TokenEndpoint: Send + Sync {
+    /// Spends a refresh token (RFC 6749 section 6): sends it once, or not at all. An answer that takes
+    /// longer than [`SPEND`](crate::rotation::SPEND) counts as lost.
+    fn refresh(
+        &self,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<TokenSet, ExchangeError>> + Send;
+
+    /// Fetches an access token for the consumer itself (RFC 6749 section 4.4).
+    fn renew(&self, now: Timestamp) -> impl Future<Output = Result<TokenSet, ExchangeError>> + Send;
 }
 
 /// Where the world begins: the time, and bytes nobody can guess. A function's `main.rs` hands in the

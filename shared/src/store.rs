@@ -8,6 +8,8 @@
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |
+//! | `CRED#id` | `TOLD` | which state of the credential the events queue was last told |
+//! | `CONSUMER` | `REFUSALS` | the last refresh token that Bitbucket may have refused |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
@@ -17,6 +19,7 @@ pub mod calls;
 pub mod connects;
 pub mod credentials;
 pub mod hooks;
+pub mod refusals;
 pub mod tokens;
 
 use jiff::Timestamp;

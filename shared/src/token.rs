@@ -59,6 +59,8 @@ pub enum Refusal {
     Client,
     /// `invalid_grant`: the code or token is used, expired or unknown.
     Grant,
+    /// `invalid_client`: Bitbucket does not know us (RFC 6749 section 5.2). The token is not at fault.
+    Consumer,
     /// Any other 4xx answer.
     Other,
 }
@@ -88,6 +90,20 @@ pub enum TokenError {
     },
 }
 
+/// Why an exchange with the token endpoint brought no tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// Bitbucket answered.
+    #[error(transparent)]
+    Answered(#[from] TokenError),
+    /// No connection came about, so nothing was sent.
+    #[error("no connection to the token endpoint")]
+    Unsent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was sent and no answer came. Whether it took effect is unknown.
+    #[error("the token endpoint's answer was lost")]
+    Lost(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 #[derive(Deserialize)]
 struct Granted {
     access_token: SecretString,
@@ -112,10 +128,13 @@ const USUAL_LIFETIME: i64 = 7200;
 pub fn read_answer(status: u16, body: &[u8], now: Timestamp) -> Result<TokenSet, TokenError> {
     match status {
         200..=299 => read_grant(body, now),
+        // Too slow, or too often: neither is about the grant.
+        408 | 429 => Err(TokenError::Unavailable { status }),
         400..=499 => match serde_json::from_slice::<Refused>(body) {
             Ok(Refused { error }) => {
                 let refusal = match error.as_deref() {
-                    Some("unauthorized_client" | "invalid_client") => Refusal::Client,
+                    Some("unauthorized_client") => Refusal::Client,
+                    Some("invalid_client") => Refusal::Consumer,
                     Some("invalid_grant") => Refusal::Grant,
                     _ => Refusal::Other,
                 };
@@ -192,6 +211,8 @@ mod tests {
             (403, client, "Refused { status: 403, refusal: Client }"),
             (400, r#"{"error":"invalid_grant"}"#, "Refused { status: 400, refusal: Grant }"),
             (400, r#"{"error":"invalid_request"}"#, "Refused { status: 400, refusal: Other }"),
+            (401, r#"{"error":"invalid_client"}"#, "Refused { status: 401, refusal: Consumer }"),
+            (429, r#"{"error":"slow_down"}"#, "Unavailable { status: 429 }"),
             (429, "Rate limit for this resource has been exceeded", "Unavailable { status: 429 }"),
             (503, "<html>down</html>", "Unavailable { status: 503 }"),
             (302, "", "Unavailable { status: 302 }"),

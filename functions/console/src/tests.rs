@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use bucketwheel::credential::{Account, Credential, Kind, Scopes, Status};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge, Table};
-use bucketwheel::rotation::Terms;
+use bucketwheel::rotation::{Terms, Upkeep};
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::tokens::{Rings, SealedPair};
 use bucketwheel::store::{credentials, tokens};
@@ -135,7 +135,7 @@ impl World {
         self.table
             .write(vec![
                 credentials::put(&credential),
-                tokens::connect(&id, &pair, None, now, &terms),
+                tokens::connect(&id, &pair, None, Upkeep::Hot, now, &terms),
                 credentials::audit_line(&id, &line, self.edge.random()),
             ])
             .await

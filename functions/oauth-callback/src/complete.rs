@@ -8,7 +8,7 @@ use bucketwheel::bitbucket::ExchangeError;
 use bucketwheel::connect::{Failure, Link, Ticket};
 use bucketwheel::credential::{Account, Credential, Status};
 use bucketwheel::ports::{Edge, Table, TableError};
-use bucketwheel::rotation::Terms;
+use bucketwheel::rotation::{Terms, Upkeep};
 use bucketwheel::store::connects;
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::tokens::{self, Rings, SealedPair};
@@ -18,6 +18,10 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::{Connect, Failed, cookie};
+
+/// How often a connect is stored anew because the chain that it replaces has changed meanwhile. More often
+/// than a claim and what ends it can change it while a person looks on.
+const RECONNECT_TRIES: u32 = 4;
 
 /// What Bitbucket adds to the callback's address (RFC 6749 sections 4.1.2 and 4.1.2.1).
 #[derive(Deserialize)]
@@ -68,7 +72,15 @@ impl<T: Table, E: Edge> Connect<T, E> {
         let account = self.api.whoami(&tokens.access).await;
         let account = account.map_err(|error| Failed::because(Failure::BitbucketDown, error))?;
         let account = account.ok_or(Failure::AccountUnreadable)?;
-        self.store(&begun.link, link, account, tokens).await
+        // A refresh that commits in between raises the generation, too. The reconnect reads it again and
+        // wins.
+        for _ in 0..RECONNECT_TRIES {
+            match self.store(&begun.link, link.clone(), account.clone(), tokens.clone()).await {
+                Err(Failed { failure: Failure::LinkUnusable, .. }) => {}
+                stored => return stored,
+            }
+        }
+        Err(Failure::LinkUnusable.into())
     }
 
     /// Stores the credential, its tokens and the audit line, and uses the link up: all or nothing. The
@@ -107,7 +119,7 @@ impl<T: Table, E: Edge> Connect<T, E> {
         let writes = vec![
             connects::use_up(digest),
             credentials::put(&credential),
-            tokens::connect(id, &pair, before, now, &terms),
+            tokens::connect(id, &pair, before, Upkeep::Hot, now, &terms),
             credentials::audit_line(id, &audit, self.edge.random()),
         ];
         self.table.write(writes).await.map_err(|error| match error {

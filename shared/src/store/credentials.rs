@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{credential_pk, from_attributes, to_attributes};
-use crate::credential::{Credential, CredentialId, Status, ulid};
+use crate::credential::{Cause, Credential, CredentialId, Health, Status, ulid};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
 
 const META: &str = "META";
+const TOLD: &str = "TOLD";
 const LISTING: &str = "listing";
 const ALL: &str = "CREDENTIAL";
 
@@ -21,6 +22,16 @@ pub struct Audit {
     pub action: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// Which state of a credential the events queue was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The verdict.
+    pub health: Health,
+    /// Its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 /// Reads one credential.
@@ -76,6 +87,34 @@ pub async fn set_status(table: &impl Table, id: &CredentialId, status: &Status) 
     set.insert("status".to_owned(), json!(status));
     let write = Write::Update { key: meta(id), set, remove: Vec::new(), condition: Condition::Present };
     table.write(vec![write]).await
+}
+
+/// What the events queue was last told of a credential; none if it was never told anything.
+pub async fn told(table: &impl Table, id: &CredentialId) -> Result<Option<Told>, TableError> {
+    table.get(&Key::new(credential_pk(id), TOLD)).await?.map(from_attributes).transpose()
+}
+
+/// Stores a status and that the events queue was told of it, unless the chain has moved on from
+/// `generation`: a reconnect must not be followed by what an older run found out.
+pub async fn tell(
+    table: &impl Table,
+    id: &CredentialId,
+    status: &Status,
+    generation: u64,
+) -> Result<(), TableError> {
+    let mut set = Attributes::new();
+    set.insert("status".to_owned(), json!(status));
+    let told = Told { health: status.health, cause: status.cause };
+    let writes = vec![
+        Write::Update { key: meta(id), set, remove: Vec::new(), condition: Condition::Present },
+        Write::Put {
+            key: Key::new(credential_pk(id), TOLD),
+            attributes: to_attributes(&told),
+            condition: Condition::Always,
+        },
+        super::tokens::still_at(id, generation),
+    ];
+    table.write(writes).await
 }
 
 fn meta(id: &CredentialId) -> Key {

@@ -7,10 +7,10 @@ use axum::extract::State;
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Cursor, Edge, Outgoing, Queue, Table, TableError};
-use bucketwheel::rotation::{Chain, Intent, Nudge};
+use bucketwheel::rotation::{Chain, Forecast, Intent, Nudge, Terms, forecast};
 use bucketwheel::store::{credentials, tokens};
 use http::{StatusCode, Uri};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -37,6 +37,8 @@ pub(crate) struct Detail {
     #[serde(flatten)]
     credential: Credential,
     chain: Option<ChainSeen>,
+    /// What is to be expected of the chain.
+    forecast: Option<Forecast>,
     webhook_url: String,
 }
 
@@ -106,9 +108,12 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
     Id(id): Id<CredentialId>,
 ) -> Result<Json<Detail>, ErrorAnswer> {
     let credential = known(&console.table, id).await?;
-    let chain = tokens::get(&console.table, &credential.id).await?.map(|tokens| tokens.chain().into());
+    let chain = tokens::get(&console.table, &credential.id).await?.map(|tokens| tokens.chain());
+    // The window as Bitbucket gives it. The refresher's own is a little shorter.
+    let terms = Terms::with_grace(SignedDuration::from_mins(10));
+    let forecast = chain.map(|chain| forecast(&chain, console.edge.now(), &terms));
     let webhook_url = console.webhook_url(&credential.id);
-    Ok(Json(Detail { credential, chain, webhook_url }))
+    Ok(Json(Detail { credential, chain: chain.map(ChainSeen::from), forecast, webhook_url }))
 }
 
 /// Asks for a refresh now.
