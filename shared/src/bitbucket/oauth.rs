@@ -88,6 +88,12 @@ impl Oauth {
         self.post(&[("grant_type", "refresh_token"), ("refresh_token", token.reveal())], now).await
     }
 
+    /// Asks for a token of the consumer itself (RFC 6749 section 4.4). Bitbucket gives no refresh token
+    /// with it; a new one is asked for when it is needed.
+    pub async fn client_credentials(&self, now: Timestamp) -> Result<TokenSet, ExchangeError> {
+        self.post(&[("grant_type", "client_credentials")], now).await
+    }
+
     async fn post(&self, form: &[(&str, &str)], now: Timestamp) -> Result<TokenSet, ExchangeError> {
         let request = self
             .client

@@ -40,6 +40,9 @@ pub struct Tokens {
     lease_until_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused_at_ms: Option<i64>,
+    /// Nobody can renew it, so that it is not due is no end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    kept: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +103,7 @@ impl Tokens {
                 .clone()
                 .map(|owner| Lease { owner, until: time(self.lease_until_ms.unwrap_or_default()) }),
             refused_at: self.refused_at_ms.map(time),
-            ended: self.due_at.is_none(),
+            ended: self.due_at.is_none() && !self.kept,
         }
     }
 
@@ -114,6 +117,11 @@ impl Tokens {
     pub fn access(&self, ring: &Keyring, id: &CredentialId) -> Result<AccessToken, OpenError> {
         let place = Place { credential: id, field: Field::Access, generation: self.generation };
         ring.open_text(&self.access, place).map(AccessToken::new)
+    }
+
+    /// The ids of the keys that sealed the access token and the refresh token.
+    pub fn key_ids(&self) -> (Option<&str>, Option<&str>) {
+        (self.access.key_id(), self.refresh.as_ref().and_then(Sealed::key_id))
     }
 
     /// The refresh token, if the credential has one.
@@ -143,6 +151,24 @@ pub fn connect(
     };
     let attributes = to_attributes(&fresh(id, pair, now, terms));
     Write::Put { key: key(id), attributes, condition }
+}
+
+/// The write that stores a token which nobody can renew, on the same condition as [`connect`]. It is never
+/// due.
+pub fn keep(
+    id: &CredentialId,
+    pair: &SealedPair,
+    before: Option<u64>,
+    now: Timestamp,
+    terms: &Terms,
+) -> Write {
+    let mut write = connect(id, pair, before, now, terms);
+    if let Write::Put { attributes, .. } = &mut write {
+        attributes.remove("due_shard");
+        attributes.remove("due_at");
+        attributes.insert("kept".to_owned(), Value::from(true));
+    }
+    write
 }
 
 /// Writes a claim.
@@ -230,6 +256,7 @@ fn fresh(id: &CredentialId, pair: &SealedPair, now: Timestamp, terms: &Terms) ->
         lease_owner: None,
         lease_until_ms: None,
         refused_at_ms: None,
+        kept: false,
         due_shard: Some(shard_name(shard_of(id))),
         due_at: Some(due_at(pair.expires_at, terms).as_millisecond()),
     }
