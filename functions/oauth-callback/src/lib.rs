@@ -17,6 +17,9 @@ mod form;
 mod look;
 mod store;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use axum::Router;
