@@ -3,6 +3,7 @@
 mod calls;
 mod connects;
 mod contract;
+mod credentials;
 mod fixtures;
 mod refreshes;
 // mod tidy;

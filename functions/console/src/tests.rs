@@ -2,6 +2,7 @@
 
 mod api;
 mod entry;
+mod life;
 mod pages;
 
 use axum::body::{Body, to_bytes};
