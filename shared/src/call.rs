@@ -116,6 +116,9 @@ pub enum Action {
         /// The event keys to subscribe to.
         events: Vec<String>,
     },
+    /// Removes the credential's hooks at Bitbucket where that is still possible, and then all that is
+    /// stored of it but the audit trail. Done only for a credential that the console marked for it.
+    DeleteCredential,
 }
 
 /// One request.

@@ -1,11 +1,17 @@
 //! A credential: one authorised link to Bitbucket.
 
-use std::collections::BTreeSet;
+mod kind;
+mod scopes;
+mod sight;
+
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+pub use kind::{Entry, Kind, Resource, Scheme, Trade};
+pub use scopes::{Missing, Scopes, purpose};
 use serde::{Deserialize, Serialize};
+pub use sight::{Sight, required};
 
 /// The name of a credential, as it stands in the webhook address. Opaque; up to 64 characters
 /// `a-z`, `0-9` and `-`.
@@ -71,48 +77,14 @@ impl fmt::Display for CredentialId {
     }
 }
 
-/// How a credential is authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A person's consent to our OAuth consumer (authorization code, RFC 6749 section 4.1). Rotates.
-    OauthUser,
-}
-
-impl Kind {
-    /// The name people see.
-    pub fn title(self) -> &'static str {
-        match self {
-            Kind::OauthUser => "OAuth, per user",
-        }
-    }
-}
-
-/// The Bitbucket account that a credential acts as.
+/// The Bitbucket account that a credential acts as. An access token acts as no person: there it is what
+/// the token reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The account's uuid, with braces: the only name of it that never changes.
     pub uuid: String,
     /// The name it shows to people.
     pub display_name: String,
-}
-
-/// A set of Bitbucket scopes, such as `repository:write`
-/// (<https://developer.atlassian.com/cloud/bitbucket/bitbucket-cloud-rest-api-scopes>).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scopes(BTreeSet<String>);
-
-impl Scopes {
-    /// Reads a list parted by spaces, as RFC 6749 section 3.3 writes it.
-    pub fn parse(text: &str) -> Self {
-        Self(text.split_whitespace().map(str::to_owned).collect())
-    }
-
-    /// The scopes in alphabetical order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
 }
 
 /// What a credential is worth right now.
@@ -241,16 +213,34 @@ pub struct Credential {
     pub owner: String,
     /// The workspace it is meant for: slug, or uuid with braces.
     pub workspace: String,
+    /// The repository's slug or the project's key, if the kind reaches only that; else empty.
+    #[serde(default)]
+    pub resource: String,
     /// Whom it acts as.
     pub account: Account,
-    /// The scopes that Bitbucket said it granted.
+    /// The scopes that the operator asked for. Empty: whatever there is.
+    #[serde(default)]
+    pub wanted: Scopes,
+    /// The scopes that Bitbucket said it granted. Empty: it did not say.
     pub granted: Scopes,
+    /// Whether it sees repositories.
+    #[serde(default)]
+    pub sight: Sight,
     /// What it is worth now.
     pub status: Status,
     /// When it was first connected.
     pub created_at: Timestamp,
     /// When its newest consent was given.
     pub connected_at: Timestamp,
+    /// Counts the changes that people made, from 1. Each is made on the condition that it is the next.
+    pub revision: u64,
+    /// Since when it is switched off. Calls are refused; its tokens are kept alive, and its deliveries are
+    /// taken, so that nothing is lost when it is switched on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Timestamp>,
+    /// Since when it is being deleted. It stays for as long as its hooks at Bitbucket are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleting_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

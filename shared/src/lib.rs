@@ -30,5 +30,8 @@ pub mod config;
 #[cfg(feature = "aws")]
 pub mod telemetry;
 
+#[cfg(feature = "web")]
+pub mod web;
+
 #[cfg(feature = "memory")]
 pub mod memory;

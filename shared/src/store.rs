@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | `CRED#id` | `META` | the [`Credential`](crate::credential::Credential); listed by the index `listing` |
 //! | `CRED#id` | `TOKENS` | the sealed pair, its generation, intent and lease; found by the index `due` |
+//! | `CRED#id` | `OWNER`, `WORKSPACE` | nothing: the index `listing` finds the credential by them |
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
+//! | `CRED#id` | `HOOK#workspace/repository` | nothing: that a hook is registered there |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |

@@ -1,10 +1,15 @@
 //! Tokens, and what Bitbucket's token endpoint answers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::credential::Scopes;
+use crate::credential::{Scheme, Scopes};
+
+/// The expiry of a token that nobody gave one. Bitbucket tells no expiry of a token made by hand.
+pub const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
 /// What a call is authorised with. Lives for two hours; often longer than 2,500 characters.
 #[derive(Debug, Clone)]
@@ -23,6 +28,34 @@ impl AccessToken {
     /// The token itself, for the `Authorization` header and for sealing.
     pub fn reveal(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+/// A token as it stands on a call.
+#[derive(Debug, Clone)]
+pub struct Authorization {
+    scheme: Scheme,
+    token: AccessToken,
+}
+
+impl Authorization {
+    /// The token presented so. For [`Scheme::Basic`] it is `email:token`.
+    pub fn new(scheme: Scheme, token: AccessToken) -> Self {
+        Self { scheme, token }
+    }
+
+    /// The token.
+    pub fn token(&self) -> &AccessToken {
+        &self.token
+    }
+
+    /// The value of the header `Authorization`.
+    pub fn header(&self) -> SecretString {
+        let token = self.token.reveal();
+        SecretString::from(match self.scheme {
+            Scheme::Bearer => format!("Bearer {token}"),
+            Scheme::Basic => format!("Basic {}", STANDARD.encode(token)),
+        })
     }
 }
 
@@ -231,6 +264,18 @@ mod tests {
         ] {
             assert!(matches!(read(200, body), Err(TokenError::Unreadable { .. })), "{body}");
         }
+    }
+
+    #[test]
+    fn a_token_is_presented_as_its_kind_wants_it() {
+        let shown = |scheme, token: &str| {
+            let authorization = Authorization::new(scheme, AccessToken::new(SecretString::from(token)));
+            assert!(!format!("{authorization:?}").contains(token));
+            authorization.header().expose_secret().to_owned()
+        };
+        assert_eq!(shown(Scheme::Bearer, "hush"), "Bearer hush");
+        // The example of RFC 7617, section 2.
+        assert_eq!(shown(Scheme::Basic, "Aladdin:open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }
 
     #[test]

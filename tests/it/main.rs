@@ -5,6 +5,7 @@ mod calls;
 mod command;
 mod connects;
 mod contract;
+mod credentials;
 mod fixtures;
 mod refreshes;
 mod tidy;

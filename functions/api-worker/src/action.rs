@@ -6,12 +6,11 @@ use bucketwheel::call::{Action, ApiPath, Message, Method, Problem};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::hooks::{self, HookSecrets};
-use bucketwheel::token::AccessToken;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::Worker;
-use crate::exchange::{Received, Stop};
+use crate::exchange::{Holder, Received, Stop};
 use crate::work::Again;
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
@@ -19,12 +18,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         &self,
         message: &Message,
         action: &Action,
-        token: &AccessToken,
-    ) -> Result<Received, Stop> {
+        holder: &Holder,
+    ) -> Result<Option<Received>, Stop> {
         match action {
             Action::EnsureHook { repository, events } => {
-                self.ensure_hook(&message.credential, token, repository, events).await
+                self.ensure_hook(holder, repository, events).await.map(Some)
             }
+            Action::DeleteCredential => self.delete(message, holder).await.map(|()| None),
         }
     }
 
@@ -32,23 +32,15 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// The secret is stored before Bitbucket learns it, since the first delivery may come at once.
     async fn ensure_hook(
         &self,
-        credential: &CredentialId,
-        token: &AccessToken,
+        holder: &Holder,
         repository: &str,
         events: &[String],
     ) -> Result<Received, Stop> {
-        let path = |rest: &str| {
-            ApiPath::parse(&format!("repositories/{repository}/hooks{rest}")).map_err(|error| {
-                Stop::Failed(
-                    Problem::new("bad_repository", error.to_string(), "Write workspace/repository."),
-                    None,
-                )
-            })
-        };
+        let credential = &holder.credential.id;
+        let list = hook_path(repository, "")?;
         let secret = self.hook_secret(credential).await?;
         let address = self.webhook_url(credential);
-        let query = BTreeMap::from([("pagelen".to_owned(), "100".to_owned())]);
-        let listed = self.exchange(credential, token, Method::Get, &path("")?, &query, None).await?;
+        let listed = self.exchange(holder, Method::Get, &list, &whole_page(), None).await?;
         let hook = json!({
             "description": "Bucketwheel",
             "url": address,
@@ -57,12 +49,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             "secret": secret.expose_secret(),
         });
         let none = BTreeMap::new();
+        hooks::note(&self.table, credential, repository).await.map_err(Again::from)?;
         let sent = match ours(&listed, &address) {
             Some(uuid) => {
-                let path = path(&format!("/{uuid}"))?;
-                self.exchange(credential, token, Method::Put, &path, &none, Some(&hook)).await
+                let path = hook_path(repository, &format!("/{uuid}"))?;
+                self.exchange(holder, Method::Put, &path, &none, Some(&hook)).await
             }
-            None => self.exchange(credential, token, Method::Post, &path("")?, &none, Some(&hook)).await,
+            None => self.exchange(holder, Method::Post, &list, &none, Some(&hook)).await,
         };
         match sent {
             // Doing it again is harmless, so an unclear end is no end.
@@ -88,7 +81,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }
     }
 
-    fn webhook_url(&self, credential: &CredentialId) -> String {
+    pub(crate) fn webhook_url(&self, credential: &CredentialId) -> String {
         let mut url = self.public_url.clone();
         url.set_path(&format!("webhooks/bitbucket-cloud/{credential}"));
         url.to_string()
@@ -108,7 +101,20 @@ fn newest<T, Q, E>(
     newest.map(|secret| secret.secret).ok_or(Stop::Again(Again::Later("the hook has no secret")))
 }
 
-fn ours(listed: &Received, address: &str) -> Option<String> {
+/// The address of a repository's hooks, or of one of them.
+pub(crate) fn hook_path(repository: &str, rest: &str) -> Result<ApiPath, Stop> {
+    ApiPath::parse(&format!("repositories/{repository}/hooks{rest}")).map_err(|error| {
+        Stop::Failed(Problem::new("bad_repository", error.to_string(), "Write workspace/repository."), None)
+    })
+}
+
+/// As many hooks as one page has.
+pub(crate) fn whole_page() -> BTreeMap<String, String> {
+    BTreeMap::from([("pagelen".to_owned(), "100".to_owned())])
+}
+
+/// The uuid of the hook with our address.
+pub(crate) fn ours(listed: &Received, address: &str) -> Option<String> {
     let listed = listed.json()?;
     let hook = listed["values"].as_array()?.iter().find(|hook| hook["url"] == address)?;
     hook["uuid"].as_str().map(str::to_owned)

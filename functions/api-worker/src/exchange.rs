@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bucketwheel::bitbucket::{Answer, SendError};
 use bucketwheel::call::{ApiPath, Judgement, Method, Outcome, Problem, judge};
-use bucketwheel::credential::CredentialId;
+
+use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::rotation::Nudge;
-use bucketwheel::token::AccessToken;
+use bucketwheel::token::Authorization;
 use serde_json::Value;
 
 use crate::Worker;
@@ -31,6 +32,13 @@ impl From<Again> for Stop {
     fn from(again: Again) -> Self {
         Self::Again(again)
     }
+}
+
+/// In whose name a call is made.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pub(crate) credential: Credential,
+    pub(crate) authorization: Authorization,
 }
 
 /// An answer that is passed on.
@@ -59,14 +67,13 @@ impl Received {
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) async fn exchange(
         &self,
-        credential: &CredentialId,
-        token: &AccessToken,
+        holder: &Holder,
         method: Method,
         path: &ApiPath,
         query: &BTreeMap<String, String>,
         body: Option<&Value>,
     ) -> Result<Received, Stop> {
-        let answer = match self.api.send(token, method, path, query, body).await {
+        let answer = match self.api.send(&holder.authorization, method, path, query, body).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(error = %Causes(&error), "no answer");
@@ -95,8 +102,16 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Judgement::Failed(problem) => Err(Stop::Failed(problem, Some(Box::new(Received(answer))))),
             Judgement::Unclear(problem) => Err(Stop::Unknown(problem)),
             Judgement::Later(_) => Err(Stop::Again(Again::Later("Bitbucket asked to wait"))),
+            Judgement::Unauthorized if !holder.credential.kind.renews_itself() => {
+                let problem = Problem::new(
+                    "token_refused",
+                    "Bitbucket refuses the token. Nobody can renew it: it was made by hand.",
+                    "Make a new token at Bitbucket and reconnect the credential.",
+                );
+                Err(Stop::Failed(problem, Some(Box::new(Received(answer)))))
+            }
             Judgement::Unauthorized => {
-                self.nudge(credential).await?;
+                self.nudge(&holder.credential.id).await?;
                 Err(Stop::Again(Again::Later("the token is being refreshed")))
             }
         }

@@ -11,6 +11,7 @@
 //! ```
 
 mod action;
+mod delete;
 mod exchange;
 mod work;
 

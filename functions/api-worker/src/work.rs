@@ -1,16 +1,17 @@
 //! One message: from its text to a verdict.
 
-use bucketwheel::call::{ApiPath, Call, CallId, Message, Outcome, Problem, Reply, Request, State};
+use bucketwheel::call::{Action, ApiPath, Call, CallId, Message, Outcome, Problem, Reply, Request, State};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
 use bucketwheel::store::calls::{self, Entry};
-use bucketwheel::store::tokens;
-use bucketwheel::token::AccessToken;
+use bucketwheel::store::{credentials, tokens};
+use bucketwheel::token::{AccessToken, Authorization};
 use jiff::SignedDuration;
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::exchange::Stop;
+use crate::exchange::{Holder, Received, Stop};
 use crate::{Verdict, Worker};
 
 /// A call that was sent this long ago and has no outcome is not being worked on any more: it is longer
@@ -73,29 +74,26 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Entry::New | Entry::Queued(_) if message.deadline.is_some_and(|deadline| deadline <= now) => {
                 done(State::Expired, Problem::new("expired", "The deadline has passed.", "Submit it again."))
             }
-            Entry::New | Entry::Queued(_) => match self.token(&message.credential).await? {
-                Ok(token) => self.carry_out(&message, &token).await?,
+            Entry::New | Entry::Queued(_) => match self.holder(&message).await? {
+                Ok(holder) => self.carry_out(&message, &holder).await?,
                 Err(problem) => done(State::Failed, problem),
             },
         };
         self.finish(outcome, message.reply).await
     }
 
-    async fn carry_out(&self, message: &Message, token: &AccessToken) -> Result<Outcome, Again> {
+    async fn carry_out(&self, message: &Message, holder: &Holder) -> Result<Outcome, Again> {
         let sent = match &message.call {
-            Call::Request(request) => self.request(message, request, token).await,
-            Call::Action(action) => self.action(message, action, token).await,
+            Call::Request(request) => self.request(message, request, holder).await.map(Some),
+            Call::Action(action) => self.action(message, action, holder).await,
         };
         let (id, credential) = (message.id.clone(), message.credential.clone());
         match sent {
-            Ok(answer) => Ok(answer.into_outcome(self.finished(id, credential, State::Succeeded, None))),
-            Err(Stop::Failed(problem, answer)) => {
-                let outcome = self.finished(id, credential, State::Failed, Some(problem));
-                Ok(match answer {
-                    Some(answer) => answer.into_outcome(outcome),
-                    None => outcome,
-                })
-            }
+            Ok(answer) => Ok(with(answer, self.finished(id, credential, State::Succeeded, None))),
+            Err(Stop::Failed(problem, answer)) => Ok(with(
+                answer.map(|answer| *answer),
+                self.finished(id, credential, State::Failed, Some(problem)),
+            )),
             Err(Stop::Unknown(problem)) => Ok(self.finished(id, credential, State::Unknown, Some(problem))),
             Err(Stop::Again(again)) => Err(again),
         }
@@ -103,12 +101,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
 
     /// One request. If it could do something twice, it is written down first, and that is taken back
     /// only where Bitbucket certainly did nothing.
-    async fn request(
-        &self,
-        message: &Message,
-        request: &Request,
-        token: &AccessToken,
-    ) -> Result<crate::exchange::Received, Stop> {
+    async fn request(&self, message: &Message, request: &Request, holder: &Holder) -> Result<Received, Stop> {
         let path = ApiPath::parse(&request.path).map_err(|error| {
             Stop::Failed(Problem::new("bad_path", error.to_string(), "Correct the path."), None)
         })?;
@@ -120,23 +113,41 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             }
         }
         let body = request.body.as_ref();
-        let sent =
-            self.exchange(&message.credential, token, request.method, &path, &request.query, body).await;
+        let sent = self.exchange(holder, request.method, &path, &request.query, body).await;
         if request.method.mutates() && matches!(sent, Err(Stop::Again(_))) {
             calls::not_sent(&self.table, &message.id, self.edge.now()).await.map_err(Again::from)?;
         }
         sent
     }
 
-    async fn token(&self, credential: &CredentialId) -> Result<Result<AccessToken, Problem>, Again> {
-        let Some(found) = tokens::get(&self.table, credential).await? else {
-            let resolution = "Connect it first, or correct the id.";
-            return Ok(Err(Problem::new("unknown_credential", "There is no such credential.", resolution)));
+    /// The credential with its token, or why it makes no calls. One that is switched off makes no call but
+    /// the last, for which the token may be lost too.
+    async fn holder(&self, message: &Message) -> Result<Result<Holder, Problem>, Again> {
+        let id = &message.credential;
+        let Some(credential) = credentials::get(&self.table, id).await? else { return Ok(Err(nobody())) };
+        let last = matches!(message.call, Call::Action(Action::DeleteCredential));
+        if credential.disabled_at.is_some() && !last {
+            let cause = "The credential is switched off.";
+            return Ok(Err(Problem::new(
+                "credential_disabled",
+                cause,
+                "Enable it, then submit the call again.",
+            )));
+        }
+        let token = match tokens::get(&self.table, id).await? {
+            Some(tokens) => tokens.access(&self.access_ring, id).map_err(|error| {
+                let resolution = "Put the dropped key back on the keyring, or reconnect the credential.";
+                Problem::new("cannot_unseal", error.to_string(), resolution)
+            }),
+            None => Err(nobody()),
         };
-        Ok(found.access(&self.access_ring, credential).map_err(|error| {
-            let resolution = "Put the dropped key back on the keyring, or reconnect the credential.";
-            Problem::new("cannot_unseal", error.to_string(), resolution)
-        }))
+        let token = if last {
+            Ok(token.unwrap_or_else(|_| AccessToken::new(SecretString::default())))
+        } else {
+            token
+        };
+        let scheme = credential.kind.scheme();
+        Ok(token.map(|token| Holder { credential, authorization: Authorization::new(scheme, token) }))
     }
 
     async fn finish(&self, outcome: Outcome, reply: Reply) -> Result<(), Again> {
@@ -183,6 +194,17 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             error,
             finished_at: self.edge.now(),
         }
+    }
+}
+
+fn nobody() -> Problem {
+    Problem::new("unknown_credential", "There is no such credential.", "Connect it first, or correct the id.")
+}
+
+fn with(answer: Option<Received>, outcome: Outcome) -> Outcome {
+    match answer {
+        Some(answer) => answer.into_outcome(outcome),
+        None => outcome,
     }
 }
 

@@ -5,7 +5,9 @@
 //! `ErrorAnswer`, and the path decides whether a program or a person reads it.
 
 mod api;
+mod change;
 mod guard;
+mod invite;
 mod pages;
 mod problem;
 mod request;
@@ -74,11 +76,25 @@ where
         .route("/login", get(pages::login::show).post(pages::login::enter::<T, Q, E>))
         .route("/logout", post(pages::login::leave))
         .route("/credentials", get(pages::credentials::show::<T, Q, E>))
-        .route("/credentials/{id}", get(pages::credential::show::<T, Q, E>))
-        .route("/api/credentials", get(api::credentials::list::<T, Q, E>))
-        .route("/api/credentials/{id}", get(api::credentials::show::<T, Q, E>))
-        .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
+        .route("/credentials/new", get(pages::new::show::<T, Q, E>).post(pages::new::make::<T, Q, E>))
+        .route(
+            "/credentials/{id}",
+            get(pages::credential::show::<T, Q, E>).post(pages::credential::act::<T, Q, E>),
+        )
+        .route("/api/openapi.json", get(api::description))
+        .route("/api/kinds", get(api::kinds::list))
         .route("/api/connect-links", post(api::connect_links::make::<T, Q, E>))
+        .route("/api/credentials", get(api::credentials::list::<T, Q, E>))
+        .route(
+            "/api/credentials/{id}",
+            get(api::credentials::show::<T, Q, E>)
+                .patch(api::credentials::change::<T, Q, E>)
+                .delete(api::credentials::delete::<T, Q, E>),
+        )
+        .route("/api/credentials/{id}/audit", get(api::credentials::audit::<T, Q, E>))
+        .route("/api/credentials/{id}/disable", post(api::credentials::disable::<T, Q, E>))
+        .route("/api/credentials/{id}/enable", post(api::credentials::enable::<T, Q, E>))
+        .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
         .route("/api/calls", post(api::calls::submit::<T, Q, E>))
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))
         .method_not_allowed_fallback(async || ErrorAnswer::wrong_method())

@@ -82,7 +82,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         let refresh = found.refresh(&self.refresh_ring, id);
         held.tokens = Some(found);
         match refresh {
-            Ok(refresh) if refresh.is_some() || chain.upkeep == Upkeep::Renew => held.refresh = refresh,
+            Ok(refresh) if refresh.is_some() || !chain.upkeep.spends() => held.refresh = refresh,
             Ok(_) => return Event::Sealed,
             Err(error) => {
                 tracing::error!(credential = id.as_str(), error = %Causes(&error), "not unsealed");

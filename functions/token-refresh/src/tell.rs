@@ -4,7 +4,7 @@ use bucketwheel::credential::{Cause, Credential, CredentialId, Health, Status};
 use bucketwheel::error::Causes;
 use bucketwheel::event::StatusChange;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError, TokenEndpoint};
-use bucketwheel::rotation::{Chain, Outcome, due_at, forecast};
+use bucketwheel::rotation::{Chain, Outcome, Upkeep, due_at, forecast};
 use bucketwheel::store::credentials::Told;
 use bucketwheel::store::{credentials, tokens};
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         now: Timestamp,
     ) -> Result<Option<Health>, Untold> {
         let due = due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, &self.terms);
-        if chain.intent.is_none() && due > now {
+        if chain.upkeep != Upkeep::Fixed && chain.intent.is_none() && due > now {
             tokens::postpone(&self.table, id, chain.generation, due).await?;
         }
         Ok(None)

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
 use super::{NoClient, client};
 use crate::call::{ApiPath, Method};
-use crate::credential::Account;
-use crate::token::AccessToken;
+use crate::credential::Scopes;
+use crate::token::Authorization;
 
 /// The longest answer that is taken. A whole outcome must fit into an item of the table (400 KB) and a
 /// message of a queue (1 MiB).
@@ -31,6 +34,8 @@ pub struct Answer {
     pub content_type: String,
     /// The headers that a caller may need, by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// The scopes of the token, if the answer names them.
+    pub scopes: Option<Scopes>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -64,7 +69,7 @@ impl Api {
     /// Sends one request.
     pub async fn send(
         &self,
-        token: &AccessToken,
+        authorization: &Authorization,
         method: Method,
         path: &ApiPath,
         query: &BTreeMap<String, String>,
@@ -82,7 +87,11 @@ impl Api {
             Method::Patch => http::Method::PATCH,
             Method::Delete => http::Method::DELETE,
         };
-        let request = self.client.request(method, url).bearer_auth(token.reveal());
+        // A token with characters that no header takes cannot be one of Bitbucket's, which then says so.
+        let value = HeaderValue::from_str(authorization.header().expose_secret());
+        let mut value = value.unwrap_or(HeaderValue::from_static("Bearer"));
+        value.set_sensitive(true);
+        let request = self.client.request(method, url).header(AUTHORIZATION, value);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -94,12 +103,15 @@ impl Api {
         read(answer).await
     }
 
-    /// Reads the account that a token acts as (`GET /2.0/user`, scope `account`); none if the answer is
-    /// not an account.
-    pub async fn whoami(&self, token: &AccessToken) -> Result<Option<Account>, SendError> {
-        let Ok(path) = ApiPath::parse("user") else { return Ok(None) };
-        let answer = self.send(token, Method::Get, &path, &BTreeMap::new(), None).await?;
-        Ok(serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200))
+    /// Reads something.
+    pub async fn get(
+        &self,
+        authorization: &Authorization,
+        path: &ApiPath,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, SendError> {
+        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.send(authorization, Method::Get, path, &query, None).await
     }
 }
 
@@ -110,6 +122,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, SendError> {
     let wanted = ["etag", "location", "retry-after", "x-request-id"];
     let headers =
         wanted.iter().filter_map(|name| Some(((*name).to_owned(), header(name)?.to_owned()))).collect();
+    let scopes = header("x-oauth-scopes").map(Scopes::parse);
     let status = answer.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| SendError::Lost(error.without_url()))? {
@@ -118,5 +131,5 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, SendError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, content_type, headers, body })
+    Ok(Answer { status, content_type, headers, scopes, body })
 }

@@ -91,7 +91,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::credential::{Account, Kind, Scopes};
+    use crate::credential::{Account, Kind, Scopes, Sight};
     use crate::event::Envelope;
     use crate::rotation::Outlook;
 
@@ -106,10 +106,16 @@ mod tests {
             owner: String::new(),
             workspace: "w".to_owned(),
             account: Account { uuid: "{u}".to_owned(), display_name: "U".to_owned() },
+            resource: String::new(),
+            wanted: Scopes::default(),
             granted: Scopes::default(),
+            sight: Sight::Repositories,
             status: Status::up(now),
             created_at: now,
             connected_at: now,
+            revision: 1,
+            disabled_at: None,
+            deleting_at: None,
         };
         let forecast = Forecast {
             outlook: Outlook::Ended,

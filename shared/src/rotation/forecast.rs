@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::chain::{Chain, Upkeep};
+use super::chain::Chain;
 use super::terms::{IDLE_LIMIT, Terms, due_at, later};
 
 /// How a chain stands.
@@ -56,7 +56,7 @@ pub struct Forecast {
 pub fn forecast(chain: &Chain, now: Timestamp, terms: &Terms) -> Forecast {
     let window_ends_at = chain.intent.map(|intent| later(intent.first_spent_at, terms.grace));
     let idle_ends_at = later(chain.refreshed_at, IDLE_LIMIT);
-    let rotates = chain.upkeep != Upkeep::Renew;
+    let rotates = chain.upkeep.spends();
     let open = chain.intent.map(|intent| now.duration_since(intent.first_spent_at));
     let idle = now.duration_since(chain.refreshed_at);
     let outlook = if chain.ended {

@@ -92,6 +92,7 @@ pub enum Phase {
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::large_enum_variant, reason = "a run holds one event at a time, and a copy is cheap")]
 pub enum Event {
     /// The chain, read strongly consistently; none if the credential is gone.
     Read(Option<Chain>),
@@ -292,6 +293,9 @@ fn begin(
 ) -> (Phase, Effect) {
     if chain.ended {
         return end(Outcome::Revoked);
+    }
+    if chain.upkeep == Upkeep::Fixed {
+        return end(Outcome::NotDue);
     }
     let age = now.duration_since(chain.refreshed_at);
     let fresh = !age.is_negative() && age < terms.fresh;

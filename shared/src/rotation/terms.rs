@@ -61,6 +61,7 @@ pub fn due_at(upkeep: Upkeep, refreshed_at: Timestamp, expires_at: Timestamp, te
         Upkeep::Hot => idle.min(later(expires_at, -terms.margin)),
         Upkeep::Renew => later(expires_at, -terms.margin),
         Upkeep::Lazy => idle,
+        Upkeep::Fixed => Timestamp::MAX,
     }
 }
 

@@ -170,6 +170,11 @@ impl Tokens {
         ring.open_text(&self.access, place).map(AccessToken::new)
     }
 
+    /// The ids of the keys that sealed the access token and the refresh token.
+    pub fn key_ids(&self) -> (Option<&str>, Option<&str>) {
+        (self.access.key_id(), self.refresh.as_ref().and_then(Sealed::key_id))
+    }
+
     /// The refresh token, if the credential has one.
     pub fn refresh(&self, ring: &Keyring, id: &CredentialId) -> Result<Option<RefreshToken>, OpenError> {
         let place = Place { credential: id, field: Field::Refresh, generation: self.generation };
@@ -369,9 +374,12 @@ fn stored(id: &CredentialId, pair: &SealedPair, upkeep: Upkeep, now: Timestamp, 
         "access": pair.access,
         "expires_at_ms": pair.expires_at.as_millisecond(),
         "refreshed_at_ms": now.as_millisecond(),
-        "due_shard": shard_name(shard_of(id)),
-        "due_at": due_at(upkeep, now, pair.expires_at, terms).as_millisecond(),
     }));
+    if upkeep != Upkeep::Fixed {
+        let due_at = due_at(upkeep, now, pair.expires_at, terms);
+        set.insert("due_shard".to_owned(), Value::from(shard_name(shard_of(id))));
+        set.insert("due_at".to_owned(), Value::from(due_at.as_millisecond()));
+    }
     if let Some(refresh) = &pair.refresh {
         set.insert("refresh".to_owned(), json!(refresh));
     }

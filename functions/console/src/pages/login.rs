@@ -20,7 +20,7 @@ use super::notice::Notice;
 use super::open_page;
 use crate::Console;
 use crate::problem::ErrorAnswer;
-use crate::request::parameter;
+use crate::request::{bad_form, parameter};
 use crate::session;
 
 /// What a wrong token costs. Guessing is hopeless anyway; this keeps it from being cheap.
@@ -56,16 +56,7 @@ pub(crate) async fn enter<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
     entered: Result<Form<Entered>, FormRejection>,
 ) -> Result<Response, ErrorAnswer> {
-    let Form(Entered { token, next }) = entered.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return ErrorAnswer::too_large();
-        }
-        ErrorAnswer::bad_request(
-            "bad_form",
-            "The form could not be read.",
-            "Sign in with the form at /login.",
-        )
-    })?;
+    let Form(Entered { token, next }) = entered.map_err(|rejection| bad_form(&rejection))?;
     let next = local(next.as_deref());
     if !console.operator.knows(token.expose_secret()) {
         tracing::warn!("somebody tried to sign in with a wrong token");
