@@ -19,6 +19,7 @@ pub mod calls;
 pub mod connects;
 pub mod credentials;
 pub mod hooks;
+pub mod keys;
 pub mod tokens;
 
 use jiff::Timestamp;

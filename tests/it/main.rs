@@ -5,6 +5,7 @@ mod connects;
 mod contract;
 mod credentials;
 mod fixtures;
+mod keys;
 mod refreshes;
 // mod tidy;
 mod webhooks;

@@ -21,7 +21,7 @@ use crate::work::{Again, unknown};
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// It was not done, and trying again would not help.
-    Failed(Problem, Option<Received>),
+    Failed(Problem, Option<Box<Received>>),
     /// It was sent, and may or may not have been done.
     Unknown(Problem),
     /// It was not done, and comes again.
@@ -99,7 +99,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         };
         match judge(method, answer.status, &answer.body) {
             Judgement::Succeeded => Ok(Received(answer)),
-            Judgement::Failed(problem) => Err(Stop::Failed(problem, Some(Received(answer)))),
+            Judgement::Failed(problem) => Err(Stop::Failed(problem, Some(Box::new(Received(answer))))),
             Judgement::Unclear(problem) => Err(Stop::Unknown(problem)),
             Judgement::Later(_) => Err(Stop::Again(Again::Later("Bitbucket asked to wait"))),
             Judgement::Unauthorized if !holder.credential.kind.renews_itself() => {
@@ -108,7 +108,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                     "Bitbucket refuses the token. Nobody can renew it: it was made by hand.",
                     "Make a new token at Bitbucket and reconnect the credential.",
                 );
-                Err(Stop::Failed(problem, Some(Received(answer))))
+                Err(Stop::Failed(problem, Some(Box::new(Received(answer)))))
             }
             Judgement::Unauthorized => {
                 self.nudge(&holder.credential.id).await?;

@@ -90,9 +90,10 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let (id, credential) = (message.id.clone(), message.credential.clone());
         match sent {
             Ok(answer) => Ok(with(answer, self.finished(id, credential, State::Succeeded, None))),
-            Err(Stop::Failed(problem, answer)) => {
-                Ok(with(answer, self.finished(id, credential, State::Failed, Some(problem))))
-            }
+            Err(Stop::Failed(problem, answer)) => Ok(with(
+                answer.map(|answer| *answer),
+                self.finished(id, credential, State::Failed, Some(problem)),
+            )),
             Err(Stop::Unknown(problem)) => Ok(self.finished(id, credential, State::Unknown, Some(problem))),
             Err(Stop::Again(again)) => Err(again),
         }

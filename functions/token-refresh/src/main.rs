@@ -30,8 +30,9 @@ async fn main() -> Result<(), Error> {
         oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
         terms: Terms::with_grace(grace),
     };
-    let refresher = &refresher;
+    let (refresher, secrets) = (&refresher, &secrets);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        secrets.renew(&[&refresher.access_ring, &refresher.refresh_ring]).await;
         Ok::<_, Error>(refresher.sweep(&nudged(&event.payload), stop_at(event.context.deadline)).await)
     }))
     .await
