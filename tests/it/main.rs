@@ -6,6 +6,7 @@ mod contract;
 mod credentials;
 mod fixtures;
 mod keys;
+mod operators;
 mod refreshes;
 // mod tidy;
 mod webhooks;
