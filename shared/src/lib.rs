@@ -13,6 +13,7 @@ pub mod connect;
 pub mod credential;
 pub mod error;
 pub mod event;
+pub mod keyring;
 pub mod ports;
 pub mod rotation;
 pub mod seal;

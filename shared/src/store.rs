@@ -21,6 +21,7 @@ pub mod calls;
 pub mod connects;
 pub mod credentials;
 pub mod hooks;
+pub mod keys;
 pub mod refusals;
 pub mod tokens;
 

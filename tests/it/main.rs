@@ -7,6 +7,8 @@ mod connects;
 mod contract;
 mod credentials;
 mod fixtures;
+mod keys;
+mod operators;
 mod refreshes;
 mod tidy;
 mod webhooks;

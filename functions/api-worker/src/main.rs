@@ -32,8 +32,9 @@ async fn main() -> Result<(), Error> {
         api: Api::new(api)?,
         public_url,
     };
-    let worker = &worker;
+    let (worker, secrets) = (&worker, &secrets);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        secrets.renew(&[&worker.access_ring, &worker.hook_ring]).await;
         Ok::<_, Error>(worker.batch(event.payload).await)
     }))
     .await

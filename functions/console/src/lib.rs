@@ -25,7 +25,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table};
-use session::Operator;
+use session::{Doubt, Operator};
 use url::Url;
 
 use problem::ErrorAnswer;
@@ -46,6 +46,8 @@ pub struct Console<T, Q, E> {
     pub edge: E,
     /// Who may enter.
     pub operator: Operator,
+    /// How wrong tokens are answered.
+    pub doubt: Doubt,
     /// Where browsers and Bitbucket find this installation: scheme, host and port.
     pub public_url: Url,
 }

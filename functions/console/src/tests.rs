@@ -67,6 +67,7 @@ impl World {
             nudges: nudges.clone(),
             edge: edge.clone(),
             operator: operator(),
+            doubt: session::Doubt::default(),
             public_url: "https://bw.example".parse().expect("an address"),
         });
         Self { table, calls, nudges, edge, router }

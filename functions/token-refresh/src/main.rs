@@ -38,8 +38,9 @@ async fn main() -> Result<(), Error> {
         terms: Terms { lockout, ..Terms::with_grace(grace) },
         breaker: Breaker::default(),
     };
-    let refresher = &refresher;
+    let (refresher, secrets) = (&refresher, &secrets);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        secrets.renew(&[&refresher.access_ring, &refresher.refresh_ring]).await;
         let report = refresher.handle(&event.payload, stop_at(event.context.deadline)).await;
         telemetry::count("token-refresh", &report.counts());
         Ok::<_, Error>(report)

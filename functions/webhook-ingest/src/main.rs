@@ -1,5 +1,7 @@
 //! Wiring of webhook-ingest: settings, adapters, and the Lambda runtime.
 
+use std::time::Duration;
+
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
 use bucketwheel::ports::Edge;
 use bucketwheel::{config, telemetry};
@@ -17,10 +19,14 @@ async fn main() -> Result<(), Error> {
     let keyring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     settings.finish()?;
 
-    let ring = Secrets::new(&account).keyring(&keyring).await?;
+    let secrets = Secrets::new(&account);
+    let ring = secrets.keyring(&keyring).await?;
+    let same = ring.clone();
     let ingest = Ingest::new(DynamoTable::new(&account, table), SqsQueue::new(&account, events), ring);
-    let ingest = &ingest;
+    let (ingest, ring, secrets) = (&ingest, &same, &secrets);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
+        // Bitbucket waits for the answer. An old ring opens nearly everything; a late answer loses a delivery.
+        let _ = tokio::time::timeout(Duration::from_secs(1), secrets.renew(&[ring])).await;
         let request = Request::parse(event.payload.get())?;
         Ok::<_, Error>(ingest.handle(&request, Host.now()).await.response())
     }))

@@ -42,6 +42,20 @@ impl HookSecrets {
         Self { secrets: vec![SealedSecret { version, secret }] }
     }
 
+    /// All of them, sealed by the newest key.
+    pub fn resealed(
+        &self,
+        ring: &Keyring,
+        id: &CredentialId,
+        nonce: impl Fn() -> [u8; NONCE_LEN],
+    ) -> Result<Self, OpenError> {
+        let anew = self.secrets.iter().map(|SealedSecret { version, secret }| {
+            let after = ring.reseal(secret, place(id, *version), nonce())?;
+            Ok(SealedSecret { version: *version, secret: after.unwrap_or_else(|| secret.clone()) })
+        });
+        Ok(Self { secrets: anew.collect::<Result<_, _>>()? })
+    }
+
     /// Opens all of them.
     pub fn open(&self, ring: &Keyring, id: &CredentialId) -> Result<Vec<HookSecret>, OpenError> {
         self.secrets

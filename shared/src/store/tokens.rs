@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::keys::Change;
 use super::{credential_pk, from_attributes};
 use crate::credential::{CredentialId, Scopes};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
@@ -170,9 +171,33 @@ impl Tokens {
         ring.open_text(&self.access, place).map(AccessToken::new)
     }
 
-    /// The ids of the keys that sealed the access token and the refresh token.
-    pub fn key_ids(&self) -> (Option<&str>, Option<&str>) {
-        (self.access.key_id(), self.refresh.as_ref().and_then(Sealed::key_id))
+    /// The boxes with access tokens, and those with refresh tokens: the pair's and the spare's.
+    pub fn boxes(&self) -> (impl Iterator<Item = &Sealed>, impl Iterator<Item = &Sealed>) {
+        let spare = self.spare.as_ref();
+        let access = std::iter::once(&self.access).chain(spare.map(|spare| &spare.access));
+        let refresh = self.refresh.iter().chain(spare.and_then(|spare| spare.refresh.as_ref()));
+        (access, refresh)
+    }
+
+    /// The tokens that are not sealed by the newest keys, sealed by those. A spare is left as it is: it is
+    /// gone with the next commit, and its key stays in use until then.
+    pub fn resealed(
+        &self,
+        rings: Rings<'_>,
+        id: &CredentialId,
+        nonce: impl Fn() -> [u8; NONCE_LEN],
+    ) -> Result<Vec<Change>, OpenError> {
+        let refresh = self.refresh.as_ref().map(|sealed| ("refresh", Field::Refresh, rings.refresh, sealed));
+        let mut changes = Vec::new();
+        for (name, field, ring, sealed) in
+            [("access", Field::Access, rings.access, &self.access)].into_iter().chain(refresh)
+        {
+            let place = Place { credential: id, field, generation: self.generation };
+            if let Some(after) = ring.reseal(sealed, place, nonce())? {
+                changes.push(Change { field: name, before: sealed.clone(), after });
+            }
+        }
+        Ok(changes)
     }
 
     /// The refresh token, if the credential has one.
