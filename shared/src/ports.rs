@@ -5,6 +5,8 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::seal::Keyring;
+
 /// An item's attributes besides its key: texts, whole numbers, truth values, lists and maps of them.
 pub type Attributes = Map<String, Value>;
 
@@ -195,6 +197,17 @@ pub enum QueueError {
 pub trait Queue: Send + Sync {
     /// Puts one message on the queue.
     fn send(&self, message: Outgoing) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Why a keyring could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the keyring is not available")]
+pub struct KeysError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A keyring that is read when it is needed, by a function that must answer even where it cannot be read.
+pub trait Keys: Send + Sync {
+    /// Reads the ring as it is now.
+    fn ring(&self) -> impl Future<Output = Result<Keyring, KeysError>> + Send;
 }
 
 /// Where the world begins: the time, and bytes nobody can guess. A function's `main.rs` hands in the

@@ -49,6 +49,8 @@ pub enum Field {
     Refresh,
     /// The secret that Bitbucket signs deliveries with.
     Hook,
+    /// A delivery that waits in the table for the events queue.
+    Delivery,
 }
 
 impl Field {
@@ -57,6 +59,7 @@ impl Field {
             Field::Access => "access",
             Field::Refresh => "refresh",
             Field::Hook => "hook",
+            Field::Delivery => "delivery",
         }
     }
 }

@@ -6,6 +6,8 @@
 //! | `CRED#id` | `TOKENS` | the sealed pair, its generation, intent and lease; found by the index `due` |
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
+//! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
+//! | `PARKED#group` | `D#number#part` | one of them, sealed |
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
@@ -16,6 +18,7 @@
 pub mod calls;
 pub mod connects;
 pub mod credentials;
+pub mod deliveries;
 pub mod hooks;
 pub mod tokens;
 

@@ -4,6 +4,7 @@ use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
 
 use super::{Account, client};
+use crate::ports::{Keys, KeysError};
 use crate::seal::{Keyring, KeyringError};
 
 /// The secrets of this deployment.
@@ -66,5 +67,25 @@ impl Secrets {
         use secrecy::ExposeSecret;
         let text = self.text(name).await?;
         serde_json::from_str(text.expose_secret()).map_err(|_| SecretError::Malformed(name.to_owned()))
+    }
+}
+
+/// One keyring, read when it is asked for.
+#[derive(Debug, Clone)]
+pub struct SecretKeyring {
+    secrets: Secrets,
+    name: String,
+}
+
+impl SecretKeyring {
+    /// The keyring in the secret called `name`.
+    pub fn new(account: &Account, name: String) -> Self {
+        Self { secrets: Secrets::new(account), name }
+    }
+}
+
+impl Keys for SecretKeyring {
+    async fn ring(&self) -> Result<Keyring, KeysError> {
+        self.secrets.keyring(&self.name).await.map_err(|error| KeysError(Box::new(error)))
     }
 }
