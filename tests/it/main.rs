@@ -6,6 +6,7 @@ mod command;
 mod connects;
 mod contract;
 mod fixtures;
+mod ledger;
 mod refreshes;
 mod tidy;
 mod webhooks;

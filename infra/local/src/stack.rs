@@ -39,6 +39,8 @@ pub struct Outputs {
     pub table_name: String,
     /// The keyring that seals access tokens.
     pub access_keyring: String,
+    /// The keyring that seals hook secrets.
+    pub hook_keyring: String,
     /// The token with which an operator enters. It opens this local stack only.
     pub operator_token: String,
 }
@@ -107,6 +109,7 @@ pub(crate) async fn deploy(
         refresh_queue_url: take("RefreshQueueUrl"),
         table_name: take("TableName"),
         access_keyring: take("AccessKeyringName"),
+        hook_keyring: take("HookKeyringName"),
         operator_token: operator["token"].as_str().unwrap_or_default().to_owned(),
     })
 }
