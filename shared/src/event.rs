@@ -5,7 +5,13 @@
 //! came, as the last member, `data`. A body that is not JSON stands in `data_base64`, and one that would
 //! make the envelope larger than a queue takes stands there compressed.
 
+pub mod bodies;
 mod envelope;
+pub mod nouns;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod span;
+mod typed;
 
 use std::io::Write as _;
 
@@ -18,6 +24,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+pub use typed::{Event, EventKey, NotListed};
 
 use crate::credential::CredentialId;
 use crate::signature::Verified;

@@ -5,6 +5,7 @@ mod calls;
 mod command;
 mod connects;
 mod contract;
+mod events;
 mod fixtures;
 mod ledger;
 mod refreshes;

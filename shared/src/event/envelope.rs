@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::Event;
 use crate::credential::CredentialId;
 
 /// The largest body that a compressed one may become, in bytes: more than webhook-ingest takes.
@@ -76,6 +77,16 @@ impl<'a> Envelope<'a> {
         }
         envelope.text = text;
         Ok(envelope)
+    }
+
+    /// The event key as Bitbucket writes it, such as `repo:push`.
+    pub fn event_key(&self) -> String {
+        self.r#type.trim_start_matches("org.bitbucket.").replacen('.', ":", 1)
+    }
+
+    /// The body as a type of its own.
+    pub fn event(&self) -> Result<Event, NotAnEnvelope> {
+        Ok(Event::parse(&self.event_key(), &self.body()?)?)
     }
 
     /// The body, byte for byte as Bitbucket sent it.
