@@ -5,6 +5,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::seal::Keyring;
 use crate::token::{ExchangeError, RefreshToken, TokenSet};
 
 /// An item's attributes besides its key: texts, whole numbers, truth values, lists and maps of them.
@@ -211,6 +212,17 @@ pub trait TokenEndpoint: Send + Sync {
 
     /// Fetches an access token for the consumer itself (RFC 6749 section 4.4).
     fn renew(&self, now: Timestamp) -> impl Future<Output = Result<TokenSet, ExchangeError>> + Send;
+}
+
+/// Why a keyring could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the keyring is not available")]
+pub struct KeysError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A keyring that is read when it is needed, by a function that must answer even where it cannot be read.
+pub trait Keys: Send + Sync {
+    /// Reads the ring as it is now.
+    fn ring(&self) -> impl Future<Output = Result<Keyring, KeysError>> + Send;
 }
 
 /// Where the world begins: the time, and bytes nobody can guess. A function's `main.rs` hands in the

@@ -56,6 +56,8 @@ pub enum Field {
     Refresh,
     /// The secret that Bitbucket signs deliveries with.
     Hook,
+    /// A delivery that waits in the table for the events queue.
+    Delivery,
 }
 
 impl Field {
@@ -64,6 +66,7 @@ impl Field {
             Field::Access => "access",
             Field::Refresh => "refresh",
             Field::Hook => "hook",
+            Field::Delivery => "delivery",
         }
     }
 }

@@ -8,6 +8,8 @@
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
 //! | `CRED#id` | `HOOK#workspace/repository` | nothing: that a hook is registered there |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
+//! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
+//! | `PARKED#group` | `D#number#part` | one of them, sealed |
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |
 //! | `CRED#id` | `TOLD` | which state of the credential the events queue was last told |
@@ -20,6 +22,7 @@
 pub mod calls;
 pub mod connects;
 pub mod credentials;
+pub mod deliveries;
 pub mod hooks;
 pub mod keys;
 pub mod refusals;

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Account, Host, client};
 use crate::error::Causes;
-use crate::ports::Edge as _;
+use crate::ports::{Edge as _, Keys, KeysError};
 use crate::seal::{Keyring, KeyringError};
 
 /// The secrets of this deployment.
@@ -96,5 +96,25 @@ impl Secrets {
     pub async fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, SecretError> {
         let text = self.text(name).await?;
         serde_json::from_str(text.expose_secret()).map_err(|_| SecretError::Malformed(name.to_owned()))
+    }
+}
+
+/// One keyring, read when it is asked for.
+#[derive(Debug, Clone)]
+pub struct SecretKeyring {
+    secrets: Secrets,
+    name: String,
+}
+
+impl SecretKeyring {
+    /// The keyring in the secret called `name`.
+    pub fn new(account: &Account, name: String) -> Self {
+        Self { secrets: Secrets::new(account), name }
+    }
+}
+
+impl Keys for SecretKeyring {
+    async fn ring(&self) -> Result<Keyring, KeysError> {
+        self.secrets.keyring(&self.name).await.map_err(|error| KeysError(Box::new(error)))
     }
 }

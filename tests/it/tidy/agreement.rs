@@ -115,6 +115,11 @@ fn needed(function: &str, template: &Described) -> Result<BTreeSet<Grant>, Strin
                         .insert(format!("sqs:SendMessage {}", arn.ok_or("a queue is not given by its URL")?));
                 }
             }
+            "SecretKeyring" => {
+                for variable in code.arguments("SecretKeyring::new(") {
+                    needed.insert(format!("secretsmanager:GetSecretValue {}", value(variable)?));
+                }
+            }
             "Secrets" => {
                 for variable in [".keyring(", ".json(", ".text("].iter().flat_map(|read| code.arguments(read))
                 {
