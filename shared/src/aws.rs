@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 pub use edge::Host;
 pub use queue::{Incoming, SqsInbox, SqsQueue};
-pub use secrets::{SecretError, Secrets};
+pub use secrets::{SecretError, SecretKeyring, Secrets};
 pub use table::DynamoTable;
 
 use crate::config::Settings;
@@ -28,6 +28,7 @@ pub struct Account {
     credentials: Credentials,
     endpoint: Option<String>,
     http: SharedHttpClient,
+    attempt: Duration,
 }
 
 /// One client per service, made from the same settings.
@@ -39,7 +40,7 @@ macro_rules! client {
             .region($sdk::config::Region::new(account.region.clone()))
             .credentials_provider(account.credentials.clone())
             .http_client(account.http.clone())
-            .timeout_config(crate::aws::time_outs());
+            .timeout_config(crate::aws::time_outs(account.attempt));
         if let Some(endpoint) = &account.endpoint {
             config = config.endpoint_url(endpoint);
         }
@@ -49,6 +50,12 @@ macro_rules! client {
 use client;
 
 impl Account {
+    /// The same account, for a function that has to answer soon: one attempt takes this long at most.
+    #[must_use]
+    pub fn impatient(self, attempt: Duration) -> Self {
+        Self { attempt, ..self }
+    }
+
     /// Reads `AWS_REGION`, the credentials and `AWS_ENDPOINT_URL` if it is set.
     pub fn from(settings: &mut Settings<impl Fn(&str) -> Option<String>>) -> Self {
         let region = settings.text("AWS_REGION");
@@ -59,14 +66,16 @@ impl Account {
         let credentials = Credentials::new(key, secret, session, None, "environment");
         let tls = Provider::Rustls(CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
-        Self { region, credentials, endpoint, http }
+        Self { region, credentials, endpoint, http, attempt: ATTEMPT }
     }
 }
 
-/// Three attempts, which is what the SDKs make, end before a function is stopped.
-fn time_outs() -> TimeoutConfig {
+/// How long one attempt may take. Three, which is what the SDKs make, end before a function is stopped.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+fn time_outs(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(2))
+        .connect_timeout(Duration::from_secs(1).min(attempt))
+        .operation_attempt_timeout(attempt)
         .build()
 }

@@ -5,8 +5,9 @@ mod oauth;
 
 use std::time::Duration;
 
+pub use crate::token::ExchangeError;
 pub use api::{Api, SendError};
-pub use oauth::{Consumer, ExchangeError, Oauth};
+pub use oauth::{Consumer, Oauth};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder};
 

@@ -170,6 +170,9 @@ pub enum Action {
     CommitFiles(Commit),
     /// Merges a pull request, however long that takes.
     MergePullRequest(Merge),
+    /// Removes the credential's hooks at Bitbucket where that is still possible, and then all that is
+    /// stored of it but the audit trail. Done only for a credential that the console marked for it.
+    DeleteCredential,
 }
 
 /// A pull request to merge.

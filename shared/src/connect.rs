@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::credential::{CredentialId, Kind};
+use crate::credential::{CredentialId, Kind, Scopes};
 
 /// How long a person has between opening a connect link and consenting.
 pub const STATE_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -64,6 +64,18 @@ pub struct Link {
     pub owner: String,
     /// The workspace it is meant for.
     pub workspace: String,
+    /// The repository or project it is meant for, if the kind reaches only that; else empty.
+    #[serde(default)]
+    pub resource: String,
+    /// The scopes that are wanted.
+    #[serde(default)]
+    pub wanted: Scopes,
+    /// Whether it renews a credential, instead of making one.
+    #[serde(default)]
+    pub renews: bool,
+    /// Whether the operator allowed another account than the one that the credential acts as so far.
+    #[serde(default)]
+    pub other_account: bool,
     /// When the link stops working.
     pub until: Timestamp,
 }
@@ -90,8 +102,12 @@ pub enum Failure {
     LinkUnusable,
     /// The state is unknown, expired or already used.
     StateUnusable,
-    /// The state was begun in another browser, or the cookie was lost.
+    /// The browser brought no cookie: they are off, or it was deleted.
+    CookieMissing,
+    /// The state was begun in another browser.
     OtherBrowser,
+    /// Bitbucket says that our callback address is not the consumer's.
+    RedirectMismatch,
     /// Bitbucket answered with neither a code nor a known error.
     NoCode,
     /// Bitbucket does not know the OAuth consumer's key and secret.
@@ -104,23 +120,28 @@ pub enum Failure {
     BitbucketDown,
     /// The OAuth consumer lacks the scope that reading the account needs.
     AccountUnreadable,
+    /// The credential belongs to another account, and the operator did not allow a change.
+    OtherAccount,
     /// We could not read or write our own table.
     TryAgain,
 }
 
 impl Failure {
     /// Every failure, in the order of a connect.
-    pub const ALL: [Failure; 11] = [
+    pub const ALL: [Failure; 14] = [
         Failure::ConsentRefused,
         Failure::LinkUnusable,
         Failure::StateUnusable,
+        Failure::CookieMissing,
         Failure::OtherBrowser,
+        Failure::RedirectMismatch,
         Failure::NoCode,
         Failure::ConsumerRefused,
         Failure::CodeRefused,
         Failure::AnswerUnreadable,
         Failure::BitbucketDown,
         Failure::AccountUnreadable,
+        Failure::OtherAccount,
         Failure::TryAgain,
     ];
 
@@ -130,13 +151,16 @@ impl Failure {
             Failure::ConsentRefused => "consent_refused",
             Failure::LinkUnusable => "link_unusable",
             Failure::StateUnusable => "state_unusable",
+            Failure::CookieMissing => "cookie_missing",
             Failure::OtherBrowser => "other_browser",
+            Failure::RedirectMismatch => "redirect_mismatch",
             Failure::NoCode => "no_code",
             Failure::ConsumerRefused => "consumer_refused",
             Failure::CodeRefused => "code_refused",
             Failure::AnswerUnreadable => "answer_unreadable",
             Failure::BitbucketDown => "bitbucket_down",
             Failure::AccountUnreadable => "account_unreadable",
+            Failure::OtherAccount => "other_account",
             Failure::TryAgain => "try_again",
         }
     }
@@ -152,13 +176,22 @@ impl Failure {
             Failure::ConsentRefused => "Access was refused on Bitbucket's page.",
             Failure::LinkUnusable => "This connect link is unknown, has expired or was already used.",
             Failure::StateUnusable => "This attempt has expired or was already completed.",
-            Failure::OtherBrowser => "The connect was begun in another browser, or its cookie was lost.",
+            Failure::CookieMissing => {
+                "The browser did not bring back the cookie that this connect began with."
+            }
+            Failure::OtherBrowser => "This connect was begun in another browser.",
+            Failure::RedirectMismatch => "Bitbucket does not accept our callback address.",
             Failure::NoCode => "Bitbucket sent the browser back without a code.",
             Failure::ConsumerRefused => "Bitbucket does not accept the OAuth consumer's key and secret.",
-            Failure::CodeRefused => "Bitbucket did not accept the code that it had sent.",
+            Failure::CodeRefused => {
+                "Bitbucket did not accept the code that it had sent: it was used, too old, or sent for another callback URL."
+            }
             Failure::AnswerUnreadable => "Bitbucket's answer could not be understood.",
-            Failure::BitbucketDown => "Bitbucket did not answer.",
+            Failure::BitbucketDown => "Bitbucket did not answer, or its answer was lost.",
             Failure::AccountUnreadable => "Bitbucket did not let us read the account.",
+            Failure::OtherAccount => {
+                "This credential belongs to another Bitbucket account than the one that consented."
+            }
             Failure::TryAgain => "The connect could not be saved.",
         }
     }
@@ -168,16 +201,27 @@ impl Failure {
         match self {
             Failure::ConsentRefused => "Open the connect link again and choose Grant access.",
             Failure::LinkUnusable => "Ask the operator for a new link.",
-            Failure::StateUnusable | Failure::CodeRefused => "Open the connect link again.",
-            Failure::OtherBrowser => "Open the link and finish in one browser, with cookies allowed.",
+            Failure::StateUnusable => "Open the connect link again, and finish within ten minutes.",
+            Failure::CodeRefused => {
+                "Open the connect link again. If it stays, the consumer's callback URL must be exactly the one that the console shows."
+            }
+            Failure::RedirectMismatch => {
+                "An operator must set the consumer's callback URL to exactly the one that the console shows."
+            }
+            Failure::CookieMissing | Failure::OtherBrowser => {
+                "Open the link and finish in one browser, with cookies allowed."
+            }
             Failure::NoCode => {
                 "Open the connect link again. If it stays, compare the consumer's callback URL with the one shown here."
             }
             Failure::ConsumerRefused => "An operator must set the consumer's key and secret again.",
             Failure::AnswerUnreadable | Failure::BitbucketDown | Failure::TryAgain => {
-                "Wait a minute, then open the connect link again."
+                "Nothing was stored. Wait a minute, then start again with the connect link."
             }
             Failure::AccountUnreadable => "Add the scope account to the OAuth consumer, then connect again.",
+            Failure::OtherAccount => {
+                "Sign in to Bitbucket as the account that was connected before, or ask the operator for a link that allows another one."
+            }
         }
     }
 }

@@ -1,11 +1,17 @@
 //! A credential: one authorised link to Bitbucket.
 
-use std::collections::BTreeSet;
+mod kind;
+mod scopes;
+mod sight;
+
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+pub use kind::{Entry, Kind, Resource, Scheme, Trade};
+pub use scopes::{Missing, Scopes, purpose};
 use serde::{Deserialize, Serialize};
+pub use sight::{Sight, required};
 
 /// The name of a credential, as it stands in the webhook address. Opaque; up to 64 characters
 /// `a-z`, `0-9` and `-`.
@@ -71,48 +77,14 @@ impl fmt::Display for CredentialId {
     }
 }
 
-/// How a credential is authorised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A person's consent to our OAuth consumer (authorization code, RFC 6749 section 4.1). Rotates.
-    OauthUser,
-}
-
-impl Kind {
-    /// The name people see.
-    pub fn title(self) -> &'static str {
-        match self {
-            Kind::OauthUser => "OAuth, per user",
-        }
-    }
-}
-
-/// The Bitbucket account that a credential acts as.
+/// The Bitbucket account that a credential acts as. An access token acts as no person: there it is what
+/// the token reaches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The account's uuid, with braces: the only name of it that never changes.
     pub uuid: String,
     /// The name it shows to people.
     pub display_name: String,
-}
-
-/// A set of Bitbucket scopes, such as `repository:write`
-/// (<https://developer.atlassian.com/cloud/bitbucket/bitbucket-cloud-rest-api-scopes>).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scopes(BTreeSet<String>);
-
-impl Scopes {
-    /// Reads a list parted by spaces, as RFC 6749 section 3.3 writes it.
-    pub fn parse(text: &str) -> Self {
-        Self(text.split_whitespace().map(str::to_owned).collect())
-    }
-
-    /// The scopes in alphabetical order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
 }
 
 /// What a credential is worth right now.
@@ -145,8 +117,14 @@ impl Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Bitbucket could not be reached or did not answer sensibly when the token was refreshed.
+    /// Bitbucket could not be reached or was down when the token was refreshed.
     RefreshFailed,
+    /// Bitbucket answered a refresh with something that is not a token response.
+    AnswerUnreadable,
+    /// Bitbucket does not know the OAuth consumer.
+    ConsumerRefused,
+    /// The table did not answer. Whatever was bought is safe on the refresh queue.
+    StoreFailed,
     /// Bitbucket refused the refresh token once. It is tried again before this is believed.
     RefreshRefused,
     /// Bitbucket has refused the refresh token for good, or the rotated one was lost.
@@ -160,6 +138,9 @@ impl Cause {
     pub fn code(self) -> &'static str {
         match self {
             Cause::RefreshFailed => "refresh_failed",
+            Cause::AnswerUnreadable => "answer_unreadable",
+            Cause::ConsumerRefused => "consumer_refused",
+            Cause::StoreFailed => "store_failed",
             Cause::RefreshRefused => "refresh_refused",
             Cause::RotationLost => "rotation_lost",
             Cause::CannotUnseal => "cannot_unseal",
@@ -170,6 +151,9 @@ impl Cause {
     pub fn sentence(self) -> &'static str {
         match self {
             Cause::RefreshFailed => "Bitbucket could not be reached to refresh the token.",
+            Cause::AnswerUnreadable => "Bitbucket's answer to a refresh could not be read.",
+            Cause::ConsumerRefused => "Bitbucket does not accept the OAuth consumer's key and secret.",
+            Cause::StoreFailed => "The table did not answer while the token was refreshed.",
             Cause::RefreshRefused => {
                 "Bitbucket refused the refresh token. This can pass, so it is tried again in some minutes."
             }
@@ -182,6 +166,11 @@ impl Cause {
     pub fn resolution(self) -> &'static str {
         match self {
             Cause::RefreshFailed => "Nothing to do: it is tried again each minute.",
+            Cause::AnswerUnreadable => {
+                "It is tried again each minute. If it stays, look for a proxy between the function and Bitbucket."
+            }
+            Cause::ConsumerRefused => "Correct the OAuth consumer's key and secret in the app secret.",
+            Cause::StoreFailed => "Nothing to do: it is tried again each minute.",
             Cause::RefreshRefused => {
                 "Wait some minutes. If it stays, check the OAuth consumer's key and secret."
             }
@@ -224,16 +213,34 @@ pub struct Credential {
     pub owner: String,
     /// The workspace it is meant for: slug, or uuid with braces.
     pub workspace: String,
+    /// The repository's slug or the project's key, if the kind reaches only that; else empty.
+    #[serde(default)]
+    pub resource: String,
     /// Whom it acts as.
     pub account: Account,
-    /// The scopes that Bitbucket said it granted.
+    /// The scopes that the operator asked for. Empty: whatever there is.
+    #[serde(default)]
+    pub wanted: Scopes,
+    /// The scopes that Bitbucket said it granted. Empty: it did not say.
     pub granted: Scopes,
+    /// Whether it sees repositories.
+    #[serde(default)]
+    pub sight: Sight,
     /// What it is worth now.
     pub status: Status,
     /// When it was first connected.
     pub created_at: Timestamp,
     /// When its newest consent was given.
     pub connected_at: Timestamp,
+    /// Counts the changes that people made, from 1. Each is made on the condition that it is the next.
+    pub revision: u64,
+    /// Since when it is switched off. Calls are refused; its tokens are kept alive, and its deliveries are
+    /// taken, so that nothing is lost when it is switched on again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Timestamp>,
+    /// Since when it is being deleted. It stays for as long as its hooks at Bitbucket are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleting_at: Option<Timestamp>,
 }
 
 #[cfg(test)]

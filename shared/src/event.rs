@@ -2,22 +2,45 @@
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>).
 //!
 //! The body is not parsed into a model and written again: its bytes stand in the envelope as they
-//! came, as the last member, `data`. A body that is not JSON stands in `data_base64`.
+//! came, as the last member, `data`. A body that is not JSON stands in `data_base64`, and one that would
+//! make the envelope larger than a queue takes stands there compressed.
 
-use std::ops::Range;
+pub mod bodies;
+mod envelope;
+pub mod nouns;
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod span;
+mod status;
+mod typed;
+
+use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+pub use envelope::{Envelope, NotAnEnvelope};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+pub use typed::{Event, EventKey, NotListed};
 
 use crate::credential::CredentialId;
 use crate::signature::Verified;
 
+pub use status::StatusChange;
+
 /// The version of the envelope's own members. Consumers accept it and the one before.
 pub const ENVELOPE_VERSION: u32 = 1;
+
+/// The largest message that SQS takes, in bytes
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
+pub const LARGEST_MESSAGE: usize = 1024 * 1024;
+
+/// The longest name of the head, in bytes. A full name has two parts of up to 62 characters.
+const LONGEST_NAME: usize = 512;
 
 /// A verified delivery with what its unsigned headers say.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +85,8 @@ struct Head<'a> {
     subject: Option<&'a str>,
     time: Timestamp,
     datacontenttype: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datacontentencoding: Option<&'static str>,
     envelopeversion: u32,
     credentialid: &'a CredentialId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,15 +130,16 @@ impl Delivery<'_> {
         let routing: Routing = json.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let id = digest(self.credential, body);
         let repository = routing.repository.as_ref();
-        let group = repository.and_then(|r| r.uuid.as_deref()).unwrap_or(self.credential.as_str());
+        let group = repository.and_then(|r| name(&r.uuid)).unwrap_or(self.credential.as_str());
         let head = Head {
             specversion: "1.0",
             id: &id,
             source: source(repository),
             r#type: event_type(self.event_key),
-            subject: repository.and_then(|r| r.full_name.as_deref()),
+            subject: repository.and_then(|r| name(&r.full_name)),
             time: self.received_at,
             datacontenttype: if json.is_some() { "application/json" } else { "application/octet-stream" },
+            datacontentencoding: None,
             envelopeversion: ENVELOPE_VERSION,
             credentialid: self.credential,
             hookid: self.hook_id,
@@ -123,26 +149,45 @@ impl Delivery<'_> {
             partitionkey: group,
             traceparent: self.traceparent,
         };
-        let Ok(mut text) = serde_json::to_string(&head) else {
+        let mut text = match json {
+            Some(body) => head.with("data", body),
+            None => head.with_base64(body),
+        };
+        if text.len() > LARGEST_MESSAGE {
+            text = Head { datacontentencoding: Some("gzip"), ..head }.with_base64(&gzip(body));
+        }
+        Enveloped { group: queue_name(group), text, id }
+    }
+}
+
+impl Head<'_> {
+    /// The envelope, with this JSON as its last member.
+    fn with(&self, member: &str, json: &str) -> String {
+        let Ok(mut text) = serde_json::to_string(self) else {
             unreachable!("an envelope's head is texts and numbers")
         };
         // The head is an object with members; the body joins it as the last one.
         text.pop();
-        match json {
-            Some(body) => {
-                text.reserve_exact(body.len() + 10);
-                text.push_str(r#","data":"#);
-                text.push_str(body);
-            }
-            None => {
-                text.push_str(r#","data_base64":""#);
-                STANDARD.encode_string(body, &mut text);
-                text.push('"');
-            }
+        text.reserve_exact(member.len() + json.len() + 5);
+        for part in [",\"", member, "\":", json, "}"] {
+            text.push_str(part);
         }
-        text.push('}');
-        Enveloped { group: queue_name(group), text, id }
+        text
     }
+
+    fn with_base64(&self, bytes: &[u8]) -> String {
+        let mut json = String::from('"');
+        STANDARD.encode_string(bytes, &mut json);
+        json.push('"');
+        self.with("data_base64", &json)
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    let Ok(compressed) = written else { unreachable!("a vector takes every byte") };
+    compressed
 }
 
 fn digest(credential: &CredentialId, body: &[u8]) -> String {
@@ -154,12 +199,18 @@ fn digest(credential: &CredentialId, body: &[u8]) -> String {
 }
 
 fn source(repository: Option<&Repository>) -> String {
-    let uuid = |owner: &Option<Owner>| owner.as_ref().and_then(|o| o.uuid.clone());
-    let workspace = repository.and_then(|r| uuid(&r.workspace).or_else(|| uuid(&r.owner)));
-    match (workspace, repository.and_then(|r| r.uuid.as_deref())) {
+    let workspace = repository
+        .and_then(|r| [&r.workspace, &r.owner].into_iter().flatten().find_map(|owner| name(&owner.uuid)));
+    match (workspace, repository.and_then(|r| name(&r.uuid))) {
         (Some(workspace), Some(repository)) => format!("https://bitbucket.org/{workspace}/{repository}"),
         _ => "https://bitbucket.org/".to_owned(),
     }
+}
+
+/// A name that may stand in the envelope's head: the head must not be what makes a message too large, or
+/// what a queue refuses.
+fn name(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| (1..=LONGEST_NAME).contains(&text.len()) && fits_a_queue(text))
 }
 
 fn event_type(event_key: &str) -> String {
@@ -186,78 +237,6 @@ fn fits_a_queue(text: &str) -> bool {
     !text.contains(['\u{FFFE}', '\u{FFFF}'])
 }
 
-/// An envelope as the consumer reads it. Members that it does not know are left alone.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Envelope<'a> {
-    /// Digest of credential and body. Handle each id once.
-    pub id: String,
-    /// Who sent it: `https://bitbucket.org/{workspace uuid}/{repository uuid}`.
-    pub source: String,
-    /// `org.bitbucket.` and the event key with `.` for `:`.
-    pub r#type: String,
-    /// The repository's full name, if the event has one.
-    pub subject: Option<String>,
-    /// When it was received.
-    pub time: Timestamp,
-    /// The credential whose address it came to.
-    pub credentialid: CredentialId,
-    /// The hook that sent it.
-    pub hookid: Option<String>,
-    /// Bitbucket's id of the delivery.
-    pub requestid: Option<String>,
-    /// What orders it.
-    pub partitionkey: String,
-    // A body may be `null`, which is data all the same.
-    #[serde(borrow, default, deserialize_with = "some")]
-    data: Option<&'a RawValue>,
-    data_base64: Option<String>,
-    #[serde(skip)]
-    body: Range<usize>,
-    #[serde(skip)]
-    text: &'a str,
-}
-
-fn some<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(from).map(Some)
-}
-
-/// The message is not an envelope of ours.
-#[derive(Debug, thiserror::Error)]
-pub enum NotAnEnvelope {
-    /// It is not JSON, or a member is missing or has the wrong type.
-    #[error("the message is not a CloudEvents envelope of Bucketwheel: {0}")]
-    Json(#[from] serde_json::Error),
-    /// It has neither `data` nor a readable `data_base64`.
-    #[error("the envelope has no data")]
-    NoData,
-}
-
-impl<'a> Envelope<'a> {
-    /// Reads a message of the events queue.
-    pub fn parse(text: &'a str) -> Result<Self, NotAnEnvelope> {
-        let mut envelope: Self = serde_json::from_str(text)?;
-        if let Some(data) = envelope.data {
-            // `data` is the last member, so the body reaches from its first byte to the last brace;
-            // white space around it belongs to the body too, since the signature covered it.
-            let first = data.get().as_ptr() as usize - text.as_ptr() as usize;
-            let key = text[..first].rfind(r#""data":"#).ok_or(NotAnEnvelope::NoData)?;
-            let end = text.rfind('}').ok_or(NotAnEnvelope::NoData)?;
-            envelope.body = key + r#""data":"#.len()..end;
-        }
-        envelope.text = text;
-        Ok(envelope)
-    }
-
-    /// The body, byte for byte as Bitbucket sent it.
-    pub fn body(&self) -> Result<Vec<u8>, NotAnEnvelope> {
-        match (&self.data, &self.data_base64) {
-            (Some(_), _) => Ok(self.text.as_bytes()[self.body.clone()].to_vec()),
-            (None, Some(encoded)) => STANDARD.decode(encoded).map_err(|_| NotAnEnvelope::NoData),
-            (None, None) => Err(NotAnEnvelope::NoData),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use secrecy::SecretString;
@@ -267,12 +246,12 @@ mod tests {
 
     fn wrap(body: &[u8], event_key: &str) -> Enveloped {
         let secret = SecretString::from("s");
-        let claimed = Claimed::parse(Some(&sign(body, &secret))).expect("a signature");
+        let claimed = Claimed::parse([sign(body, &secret).as_str()]).expect("a signature");
         let secrets = [HookSecret { version: 2, secret }];
         let credential: CredentialId = "c1".parse().expect("an id");
         Delivery {
             credential: &credential,
-            verified: verify(body, claimed, &secrets).expect("verified"),
+            verified: verify(body, &claimed, &secrets).expect("verified"),
             event_key,
             hook_id: Some("h"),
             request_id: Some("r"),
@@ -326,5 +305,31 @@ mod tests {
     fn the_id_depends_on_the_body_and_not_on_the_headers() {
         assert_eq!(wrap(b"{}", "repo:push").id, wrap(b"{}", "repo:fork").id);
         assert_ne!(wrap(b"{}", "repo:push").id, wrap(b"{ }", "repo:push").id);
+    }
+
+    #[test]
+    fn a_body_too_large_for_a_queue_is_compressed_and_comes_back() {
+        let json =
+            format!(r#"{{"repository":{{"uuid":"{{r}}"}},"x":"{}"}}"#, "ab".repeat(LARGEST_MESSAGE / 2));
+        for body in [json.as_bytes(), &vec![0xff; LARGEST_MESSAGE * 4 / 5]] {
+            let enveloped = wrap(body, "repo:push");
+            assert!(enveloped.text.len() < LARGEST_MESSAGE);
+            let envelope = Envelope::parse(&enveloped.text).expect("an envelope");
+            assert_eq!(envelope.body().expect("a body"), body);
+        }
+        assert_eq!(wrap(json.as_bytes(), "repo:push").group, "{r}");
+    }
+
+    #[test]
+    fn names_that_no_repository_has_stay_out_of_the_head() {
+        let long = "n".repeat(LARGEST_MESSAGE / 2);
+        for odd in [long.as_str(), "\\ufffe", ""] {
+            let body = format!(
+                r#"{{"repository":{{"uuid":"{odd}","full_name":"{odd}","owner":{{"uuid":"{odd}"}}}}}}"#
+            );
+            let enveloped = wrap(body.as_bytes(), "repo:push");
+            assert_eq!(enveloped.group, "c1");
+            assert!(fits_a_queue(&enveloped.text) && enveloped.text.len() < body.len() + 1_000);
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod connect;
 pub mod credential;
 pub mod error;
 pub mod event;
+pub mod keyring;
 pub mod ports;
 pub mod rotation;
 pub mod seal;
@@ -29,6 +30,9 @@ pub mod aws;
 pub mod config;
 #[cfg(feature = "aws")]
 pub mod telemetry;
+
+#[cfg(feature = "web")]
+pub mod web;
 
 #[cfg(feature = "memory")]
 pub mod memory;

@@ -4,12 +4,14 @@
 //! Each is a handle: a clone shares what it holds, so that a test keeps one and gives one away.
 
 mod edge;
+mod keys;
 mod queue;
 mod table;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use edge::MemoryEdge;
+pub use keys::MemoryKeys;
 pub use queue::MemoryQueue;
 pub use table::MemoryTable;
 

@@ -5,6 +5,9 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::seal::Keyring;
+use crate::token::{ExchangeError, RefreshToken, TokenSet};
+
 /// An item's attributes besides its key: texts, whole numbers, truth values, lists and maps of them.
 pub type Attributes = Map<String, Value>;
 
@@ -215,6 +218,31 @@ pub trait Inbox: Send + Sync {
     /// Puts a message that nobody can work on into the dead-letter queue, with the cause beside it. Moved
     /// back from there it is the same message.
     fn bury(&self, body: &str, cause: &str) -> impl Future<Output = Result<(), QueueError>> + Send;
+}
+
+/// Where a refresh token is spent. `bitbucket` is the real one; a simulation brings its own.
+pub trait TokenEndpoint: Send + Sync {
+    /// Spends a refresh token (RFC 6749 section 6): sends it once, or not at all. An answer that takes
+    /// longer than [`SPEND`](crate::rotation::SPEND) counts as lost.
+    fn refresh(
+        &self,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<TokenSet, ExchangeError>> + Send;
+
+    /// Fetches an access token for the consumer itself (RFC 6749 section 4.4).
+    fn renew(&self, now: Timestamp) -> impl Future<Output = Result<TokenSet, ExchangeError>> + Send;
+}
+
+/// Why a keyring could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the keyring is not available")]
+pub struct KeysError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A keyring that is read when it is needed, by a function that must answer even where it cannot be read.
+pub trait Keys: Send + Sync {
+    /// Reads the ring as it is now.
+    fn ring(&self) -> impl Future<Output = Result<Keyring, KeysError>> + Send;
 }
 
 /// Where the world begins: the time, and bytes nobody can guess. A function's `main.rs` hands in the

@@ -5,17 +5,24 @@
 //! place it was sealed for. The place is written out, and not only authenticated, so that a box in the
 //! wrong place is told apart from a damaged one.
 //!
+//! A ring is replaced while it is in use. A key that is added waits with sealing until every process has
+//! read it, so that nobody meets a box that it cannot open: *add, wait, seal, drop*.
+//!
 //! The cipher is XChaCha20-Poly1305, whose 192-bit nonce may be random
 //! (draft-irtf-cfrg-xchacha-03, section 2.1).
+//!
+//! This file is long because boxes and rings are checked against each other, and by one set of tests.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -49,6 +56,8 @@ pub enum Field {
     Refresh,
     /// The secret that Bitbucket signs deliveries with.
     Hook,
+    /// A delivery that waits in the table for the events queue.
+    Delivery,
 }
 
 impl Field {
@@ -57,6 +66,7 @@ impl Field {
             Field::Access => "access",
             Field::Refresh => "refresh",
             Field::Hook => "hook",
+            Field::Delivery => "delivery",
         }
     }
 }
@@ -79,14 +89,39 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// Several keys, of which the newest seals and all open.
+/// Several keys, of which the newest that may seal seals, and all open. A clone is the same ring.
+#[derive(Clone)]
 pub struct Keyring {
-    keys: BTreeMap<String, XChaCha20Poly1305>,
+    name: Arc<str>,
+    keys: Arc<RwLock<Keys>>,
 }
+
+/// What is on the ring right now.
+struct Keys {
+    by_id: BTreeMap<String, Key>,
+    sealing: String,
+    read_at: Timestamp,
+}
+
+struct Key {
+    cipher: XChaCha20Poly1305,
+    seals_from: Option<Timestamp>,
+}
+
+/// A key as its secret writes it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(Zeroizing<String>),
+    Waiting { key: Zeroizing<String>, seals_from: Timestamp },
+}
+
+/// How old a ring may be when it is used. A new key must wait longer than this with sealing.
+pub const OLDEST_RING: SignedDuration = SignedDuration::from_secs(60);
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("ids", &self.keys.keys().collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("ids", &self.ids()).finish_non_exhaustive()
     }
 }
 
@@ -140,28 +175,57 @@ pub enum OpenError {
 }
 
 impl Keyring {
-    /// Reads a ring from its secret: a JSON object of key id to key text (at least 32 characters).
-    /// The id that sorts last is the newest and seals.
+    /// Reads a ring from its secret: a JSON object of key id to key text (at least 32 characters), or to
+    /// `{"key", "seals_from"}` for a key that waits. The id that sorts last is the newest.
     pub fn parse(secret: &SecretString) -> Result<Self, KeyringError> {
-        let texts: BTreeMap<String, Zeroizing<String>> =
-            serde_json::from_str(secret.expose_secret()).map_err(|_| KeyringError::NotAnObject)?;
-        let mut keys = BTreeMap::new();
-        for (id, text) in texts {
-            if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-                return Err(KeyringError::BadId { id });
-            }
-            if text.chars().count() < 32 {
-                return Err(KeyringError::Short { id });
-            }
-            let key = derive(&text);
-            keys.insert(id, XChaCha20Poly1305::new(&key));
-        }
-        if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys }) }
+        Self::read("", secret, Timestamp::UNIX_EPOCH)
     }
 
-    /// Seals `plain` for `place` with the newest key. `nonce` must be random and used once.
+    /// Reads the ring called `name` at time `now`.
+    pub fn read(name: &str, secret: &SecretString, now: Timestamp) -> Result<Self, KeyringError> {
+        let keys = Arc::new(RwLock::new(Keys::parse(secret, now)?));
+        Ok(Self { name: Arc::from(name), keys })
+    }
+
+    /// The name of its secret.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The ids of its keys, the oldest first.
+    pub fn ids(&self) -> Vec<String> {
+        self.now().by_id.keys().cloned().collect()
+    }
+
+    /// The id of the key that seals.
+    pub fn sealing(&self) -> String {
+        self.now().sealing.clone()
+    }
+
+    /// Whether it was last read so long ago that it must be read again before it is used.
+    pub fn is_old(&self, now: Timestamp) -> bool {
+        now.duration_since(self.now().read_at) >= OLDEST_RING
+    }
+
+    /// Takes over what its secret says now. What cannot be read is refused, and the ring stays as it is.
+    pub fn renew(&self, secret: &SecretString, now: Timestamp) -> Result<(), KeyringError> {
+        let keys = Keys::parse(secret, now)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// Says that it was tried to read the ring again, so that not every use tries.
+    pub fn tried(&self, now: Timestamp) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).read_at = now;
+    }
+
+    /// Seals `plain` for `place`. `nonce` must be random and used once.
     pub fn seal(&self, plain: &[u8], place: Place<'_>, nonce: [u8; NONCE_LEN]) -> Sealed {
-        let Some((id, cipher)) = self.keys.last_key_value() else { unreachable!("a keyring is never empty") };
+        let keys = self.now();
+        let id = &keys.sealing;
+        let Some(Key { cipher, .. }) = keys.by_id.get(id) else {
+            unreachable!("the sealing key is on the ring")
+        };
         let Place { credential, field, generation } = place;
         let header = format!("{FORMAT}.{id}.{credential}.{}.{generation}", field.name());
         let payload = Payload { msg: plain, aad: header.as_bytes() };
@@ -172,6 +236,10 @@ impl Keyring {
         let mut raw = nonce.to_vec();
         raw.extend_from_slice(&cipher_text);
         Sealed(format!("{header}.{}", URL_SAFE_NO_PAD.encode(raw)))
+    }
+
+    fn now(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a box that was sealed for `place`.
@@ -193,7 +261,9 @@ impl Keyring {
         if generation != place.generation.to_string() {
             return Err(OpenError::WrongGeneration);
         }
-        let cipher = self.keys.get(key_id).ok_or_else(|| OpenError::UnknownKey(key_id.to_owned()))?;
+        let keys = self.now();
+        let unknown = || OpenError::UnknownKey(key_id.to_owned());
+        let Key { cipher, .. } = keys.by_id.get(key_id).ok_or_else(unknown)?;
         let raw = URL_SAFE_NO_PAD.decode(raw).map_err(|_| OpenError::Malformed)?;
         let (nonce, cipher_text) = raw.split_first_chunk::<NONCE_LEN>().ok_or(OpenError::Malformed)?;
         let payload = Payload { msg: cipher_text, aad: header.as_bytes() };
@@ -201,11 +271,49 @@ impl Keyring {
         Ok(Zeroizing::new(plain))
     }
 
+    /// The same value in a box of the key that seals now; nothing if it is in one.
+    pub fn reseal(
+        &self,
+        sealed: &Sealed,
+        place: Place<'_>,
+        nonce: [u8; NONCE_LEN],
+    ) -> Result<Option<Sealed>, OpenError> {
+        if sealed.key_id() == Some(self.sealing().as_str()) {
+            return Ok(None);
+        }
+        Ok(Some(self.seal(&self.open(sealed, place)?, place, nonce)))
+    }
+
     /// Opens a box that holds text.
     pub fn open_text(&self, sealed: &Sealed, place: Place<'_>) -> Result<SecretString, OpenError> {
         let plain = self.open(sealed, place)?;
         let text = std::str::from_utf8(&plain).map_err(|_| OpenError::Malformed)?;
         Ok(SecretString::from(text))
+    }
+}
+
+impl Keys {
+    fn parse(secret: &SecretString, now: Timestamp) -> Result<Self, KeyringError> {
+        let written: BTreeMap<String, Written> =
+            serde_json::from_str(secret.expose_secret()).map_err(|_| KeyringError::NotAnObject)?;
+        let mut by_id = BTreeMap::new();
+        for (id, key) in written {
+            if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return Err(KeyringError::BadId { id });
+            }
+            let (text, seals_from) = match key {
+                Written::Text(text) => (text, None),
+                Written::Waiting { key, seals_from } => (key, Some(seals_from)),
+            };
+            if text.chars().count() < 32 {
+                return Err(KeyringError::Short { id });
+            }
+            by_id.insert(id, Key { cipher: XChaCha20Poly1305::new(&derive(&text)), seals_from });
+        }
+        let seals = |key: &Key| key.seals_from.is_none_or(|from| from <= now);
+        let newest = by_id.iter().rev().find(|(_, key)| seals(key)).or_else(|| by_id.iter().next_back());
+        let sealing = newest.map(|(id, _)| id.clone()).ok_or(KeyringError::Empty)?;
+        Ok(Self { by_id, sealing, read_at: now })
     }
 }
 
@@ -248,6 +356,35 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_waits_opens_at_once_and_seals_when_its_time_has_come() {
+        let credential = id("c1");
+        let place = Place { credential: &credential, field: Field::Access, generation: 1 };
+        let waiting = SecretString::from(
+            r#"{"k0001":"0123456789abcdef0123456789abcdef",
+                "k0002":{"key":"fedcba9876543210fedcba9876543210","seals_from":"2026-11-21T05:10:00Z"}}"#,
+        );
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let ring = Keyring::read("access", &waiting, at("2026-11-21T05:05:00Z")).expect("a ring");
+        let same = ring.clone();
+        assert_eq!(
+            (ring.sealing(), ring.ids()),
+            ("k0001".into(), vec!["k0001".to_owned(), "k0002".to_owned()])
+        );
+        let early = self::ring(NEW).seal(b"token", place, [9; NONCE_LEN]);
+        assert_eq!(ring.open(&early, place).expect("opens").as_slice(), b"token");
+
+        assert!(!ring.is_old(at("2026-11-21T05:05:59Z")) && ring.is_old(at("2026-11-21T05:06:00Z")));
+        ring.renew(&waiting, at("2026-11-21T05:10:00Z")).expect("renewed");
+        assert_eq!(
+            same.seal(b"token", place, [9; NONCE_LEN]).key_id(),
+            Some("k0002"),
+            "a clone is the same ring"
+        );
+        assert!(ring.renew(&SecretString::from("{}"), Timestamp::MAX).is_err());
+        assert_eq!(ring.ids().len(), 2, "what cannot be read changes nothing");
+    }
+
+    #[test]
     fn a_box_in_the_wrong_place_says_which_part_is_wrong() {
         let (a, b) = (id("a"), id("b"));
         let ring = ring(OLD);
@@ -287,7 +424,70 @@ mod tests {
         assert!(shown.contains("k0001") && !shown.contains("0123456789abcdef"));
     }
 
+    fn field() -> impl Strategy<Value = Field> {
+        prop_oneof![Just(Field::Access), Just(Field::Refresh), Just(Field::Hook)]
+    }
+
     proptest! {
+        #[test]
+        fn a_box_opens_nowhere_but_at_its_place_and_says_what_is_wrong(
+            (ours, theirs) in ("[a-z0-9-]{1,20}", "[a-z0-9-]{1,20}"),
+            (our_field, their_field) in (field(), field()),
+            (our_generation, their_generation) in (any::<u64>(), 0..3_u64),
+            nonce in any::<[u8; NONCE_LEN]>(),
+        ) {
+            let (ours, theirs) = (id(&ours), id(&theirs));
+            let sealed_at = Place { credential: &ours, field: our_field, generation: our_generation };
+            let asked_at = Place { credential: &theirs, field: their_field, generation: their_generation };
+            let sealed = ring(OLD).seal(b"token", sealed_at, nonce);
+            let opened = ring(OLD).open(&sealed, asked_at);
+            let want = if ours != theirs {
+                Some(OpenError::WrongCredential)
+            } else if our_field != their_field {
+                Some(OpenError::WrongField)
+            } else if our_generation != their_generation {
+                Some(OpenError::WrongGeneration)
+            } else {
+                None
+            };
+            prop_assert_eq!(opened.err(), want);
+            // Two boxes that were swapped in the table are two boxes in the wrong place, even when
+            // somebody writes the other's place on them.
+            let Sealed(text) = sealed;
+            let (_, raw) = text.rsplit_once('.').expect("a box");
+            let relabelled =
+                Sealed(format!("v1.k0001.{theirs}.{}.{their_generation}.{raw}", their_field.name()));
+            let opened = ring(OLD).open(&relabelled, asked_at);
+            prop_assert_eq!(opened.err(), (sealed_at != asked_at).then_some(OpenError::Tampered));
+        }
+
+        #[test]
+        fn flipped_bits_cut_ends_and_dropped_keys_each_have_their_error(
+            plain in proptest::collection::vec(any::<u8>(), 0..100),
+            nonce in any::<[u8; NONCE_LEN]>(),
+            at in any::<proptest::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let credential = id("c1");
+            let place = Place { credential: &credential, field: Field::Refresh, generation: 1 };
+            let Sealed(text) = ring(OLD).seal(&plain, place, nonce);
+            let (header, raw) = text.rsplit_once('.').expect("a box");
+            let mut bytes = URL_SAFE_NO_PAD.decode(raw).expect("base64");
+            let sealed = |bytes: &[u8]| Sealed(format!("{header}.{}", URL_SAFE_NO_PAD.encode(bytes)));
+
+            let cut = at.index(bytes.len());
+            let want = if cut < NONCE_LEN { OpenError::Malformed } else { OpenError::Tampered };
+            prop_assert_eq!(ring(OLD).open(&sealed(&bytes[..cut]), place).err(), Some(want));
+
+            bytes[cut] ^= 1 << bit;
+            prop_assert_eq!(ring(OLD).open(&sealed(&bytes), place).err(), Some(OpenError::Tampered));
+            bytes[cut] ^= 1 << bit;
+
+            prop_assert!(ring(BOTH).open(&sealed(&bytes), place).is_ok(), "an old key opens");
+            let dropped = ring(NEW).open(&sealed(&bytes), place);
+            prop_assert_eq!(dropped.err(), Some(OpenError::UnknownKey("k0001".to_owned())));
+        }
+
         #[test]
         fn any_bytes_come_back_and_any_changed_character_is_noticed(
             plain in proptest::collection::vec(any::<u8>(), 0..400),

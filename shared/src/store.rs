@@ -4,10 +4,16 @@
 //! |---|---|---|
 //! | `CRED#id` | `META` | the [`Credential`](crate::credential::Credential); listed by the index `listing` |
 //! | `CRED#id` | `TOKENS` | the sealed pair, its generation, intent and lease; found by the index `due` |
+//! | `CRED#id` | `OWNER`, `WORKSPACE` | nothing: the index `listing` finds the credential by them |
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
+//! | `CRED#id` | `HOOK#workspace/repository` | nothing: that a hook is registered there |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
+//! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
+//! | `PARKED#group` | `D#number#part` | one of them, sealed |
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |
+//! | `CRED#id` | `TOLD` | which state of the credential the events queue was last told |
+//! | `CONSUMER` | `REFUSALS` | the last refresh token that Bitbucket may have refused |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
 //! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it has come |
 //! | `BUDGET#consumer`, `BUDGET#credential#id` | `HOUR#hour`, `CLOSED` | how much of Bitbucket's hourly allowance is used |
@@ -19,7 +25,10 @@ pub mod budget;
 pub mod calls;
 pub mod connects;
 pub mod credentials;
+pub mod deliveries;
 pub mod hooks;
+pub mod keys;
+pub mod refusals;
 pub mod tokens;
 
 use jiff::Timestamp;

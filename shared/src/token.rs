@@ -1,10 +1,15 @@
 //! Tokens, and what Bitbucket's token endpoint answers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::credential::Scopes;
+use crate::credential::{Scheme, Scopes};
+
+/// The expiry of a token that nobody gave one. Bitbucket tells no expiry of a token made by hand.
+pub const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
 /// What a call is authorised with. Lives for two hours; often longer than 2,500 characters.
 #[derive(Debug, Clone)]
@@ -23,6 +28,34 @@ impl AccessToken {
     /// The token itself, for the `Authorization` header and for sealing.
     pub fn reveal(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+/// A token as it stands on a call.
+#[derive(Debug, Clone)]
+pub struct Authorization {
+    scheme: Scheme,
+    token: AccessToken,
+}
+
+impl Authorization {
+    /// The token presented so. For [`Scheme::Basic`] it is `email:token`.
+    pub fn new(scheme: Scheme, token: AccessToken) -> Self {
+        Self { scheme, token }
+    }
+
+    /// The token.
+    pub fn token(&self) -> &AccessToken {
+        &self.token
+    }
+
+    /// The value of the header `Authorization`.
+    pub fn header(&self) -> SecretString {
+        let token = self.token.reveal();
+        SecretString::from(match self.scheme {
+            Scheme::Bearer => format!("Bearer {token}"),
+            Scheme::Basic => format!("Basic {}", STANDARD.encode(token)),
+        })
     }
 }
 
@@ -59,6 +92,8 @@ pub enum Refusal {
     Client,
     /// `invalid_grant`: the code or token is used, expired or unknown.
     Grant,
+    /// `invalid_client`: Bitbucket does not know us (RFC 6749 section 5.2). The token is not at fault.
+    Consumer,
     /// Any other 4xx answer.
     Other,
 }
@@ -88,6 +123,20 @@ pub enum TokenError {
     },
 }
 
+/// Why an exchange with the token endpoint brought no tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// Bitbucket answered.
+    #[error(transparent)]
+    Answered(#[from] TokenError),
+    /// No connection came about, so nothing was sent.
+    #[error("no connection to the token endpoint")]
+    Unsent(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It was sent and no answer came. Whether it took effect is unknown.
+    #[error("the token endpoint's answer was lost")]
+    Lost(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 #[derive(Deserialize)]
 struct Granted {
     access_token: SecretString,
@@ -112,10 +161,13 @@ const USUAL_LIFETIME: i64 = 7200;
 pub fn read_answer(status: u16, body: &[u8], now: Timestamp) -> Result<TokenSet, TokenError> {
     match status {
         200..=299 => read_grant(body, now),
+        // Too slow, or too often: neither is about the grant.
+        408 | 429 => Err(TokenError::Unavailable { status }),
         400..=499 => match serde_json::from_slice::<Refused>(body) {
             Ok(Refused { error }) => {
                 let refusal = match error.as_deref() {
-                    Some("unauthorized_client" | "invalid_client") => Refusal::Client,
+                    Some("unauthorized_client") => Refusal::Client,
+                    Some("invalid_client") => Refusal::Consumer,
                     Some("invalid_grant") => Refusal::Grant,
                     _ => Refusal::Other,
                 };
@@ -192,6 +244,8 @@ mod tests {
             (403, client, "Refused { status: 403, refusal: Client }"),
             (400, r#"{"error":"invalid_grant"}"#, "Refused { status: 400, refusal: Grant }"),
             (400, r#"{"error":"invalid_request"}"#, "Refused { status: 400, refusal: Other }"),
+            (401, r#"{"error":"invalid_client"}"#, "Refused { status: 401, refusal: Consumer }"),
+            (429, r#"{"error":"slow_down"}"#, "Unavailable { status: 429 }"),
             (429, "Rate limit for this resource has been exceeded", "Unavailable { status: 429 }"),
             (503, "<html>down</html>", "Unavailable { status: 503 }"),
             (302, "", "Unavailable { status: 302 }"),
@@ -210,6 +264,18 @@ mod tests {
         ] {
             assert!(matches!(read(200, body), Err(TokenError::Unreadable { .. })), "{body}");
         }
+    }
+
+    #[test]
+    fn a_token_is_presented_as_its_kind_wants_it() {
+        let shown = |scheme, token: &str| {
+            let authorization = Authorization::new(scheme, AccessToken::new(SecretString::from(token)));
+            assert!(!format!("{authorization:?}").contains(token));
+            authorization.header().expose_secret().to_owned()
+        };
+        assert_eq!(shown(Scheme::Bearer, "hush"), "Bearer hush");
+        // The example of RFC 7617, section 2.
+        assert_eq!(shown(Scheme::Basic, "Aladdin:open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Webhook bodies in Bitbucket's shapes, and some that nobody expects.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 /// Bodies with their event keys. No two are alike.
@@ -62,4 +65,25 @@ fn pull_request() -> Value {
         "repository": repository(),
         "pullrequest": {"type": "pullrequest", "id": 7, "state": "OPEN", "source": {"repository": null}},
     })
+}
+
+/// Bodies that Bitbucket really sent, where a folder of recordings lies beside the project. The file
+/// names begin with the event key.
+pub(crate) fn recorded() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/bitbucket/webhooks"));
+    let Ok(files) = fs::read_dir(folder) else {
+        println!("no recorded bodies beside the project; only the project's own are sent");
+        return Vec::new();
+    };
+    let paths = files.map(|file| file.expect("a file").path());
+    let json = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let bodies: Vec<_> = json
+        .map(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            let key = name.split("--").next().expect("an event key").replacen('-', ":", 1);
+            (key, fs::read(&path).expect("a body"))
+        })
+        .collect();
+    println!("{} recorded bodies", bodies.len());
+    bodies
 }

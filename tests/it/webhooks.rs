@@ -1,8 +1,5 @@
 //! From Bitbucket to the events queue.
 
-use std::fs;
-use std::path::Path;
-
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::json;
@@ -35,7 +32,7 @@ async fn every_body_is_answered_202_and_comes_off_the_queue_byte_for_byte() {
     let credential = world.connect("bodies").await;
     let secret = world.hook(&credential, REPOSITORY).await;
     let mut bodies = fixtures::bodies();
-    bodies.extend(recorded());
+    bodies.extend(fixtures::recorded());
     for (event_key, body) in &bodies {
         assert_eq!(
             world.deliver(&credential, event_key, body, &secret).await,
@@ -91,25 +88,4 @@ async fn pushes_to_one_repository_arrive_in_their_order_and_only_once() {
     }
     let bodies: Vec<_> = world.events(&credential, 30).await.into_iter().map(|(_, body)| body).collect();
     assert_eq!(bodies, (0..30).map(body).collect::<Vec<_>>());
-}
-
-/// Bodies that Bitbucket really sent, where a folder of recordings lies beside the project. The file
-/// names begin with the event key.
-fn recorded() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/bitbucket/webhooks"));
-    let Ok(files) = fs::read_dir(folder) else {
-        println!("no recorded bodies beside the project; only the project's own are sent");
-        return Vec::new();
-    };
-    let paths = files.map(|file| file.expect("a file").path());
-    let json = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
-    let bodies: Vec<_> = json
-        .map(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-            let key = name.split("--").next().expect("an event key").replacen('-', ":", 1);
-            (key, fs::read(&path).expect("a body"))
-        })
-        .collect();
-    println!("{} recorded bodies", bodies.len());
-    bodies
 }

@@ -270,10 +270,7 @@ impl World {
 
     /// The access token that the table holds sealed.
     pub(crate) async fn access_token(&self, credential: &str) -> String {
-        let ring = Secrets::new(&self.account)
-            .keyring(&self.local().outputs.access_keyring)
-            .await
-            .expect("the keyring");
+        let ring = self.secrets().keyring(&self.local().outputs.access_keyring).await.expect("the keyring");
         let credential = credential.parse().expect("an id");
         let tokens =
             store::tokens::get(&self.table(), &credential).await.expect("the table answers").expect("tokens");
@@ -353,6 +350,10 @@ impl World {
     /// One item of the table.
     pub(crate) async fn item(&self, pk: &str, sk: &str) -> Option<Attributes> {
         self.table().get(&Key::new(pk, sk)).await.expect("the table answers")
+    }
+
+    pub(crate) fn secrets(&self) -> Secrets {
+        Secrets::new(&self.account)
     }
 
     pub(crate) fn table(&self) -> DynamoTable {

@@ -1,12 +1,11 @@
 //! Actions: what takes several requests.
 
-use std::collections::BTreeMap;
-
-use bucketwheel::call::{Action, Answer, ApiPath, Message, Method, PULL_REQUEST, Problem, Sent, shaped};
+use bucketwheel::call::{
+    Action, Answer, ApiPath, Message, Method, PULL_REQUEST, Problem, Sent, Wire, shaped,
+};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::hooks::{self, HookSecrets};
-use bucketwheel::token::AccessToken;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -14,6 +13,7 @@ use serde_json::json;
 use crate::Worker;
 use crate::commit::Committing;
 use crate::exchange::Stop;
+use crate::holder::Holder;
 use crate::work::Again;
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
@@ -21,23 +21,24 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         &self,
         message: &Message,
         action: &Action,
-        token: &AccessToken,
+        holder: &Holder,
         before: Option<Sent>,
         until: Timestamp,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<Option<Answer>, Stop> {
         match action {
             Action::CommitFiles(commit) => {
-                Committing { worker: self, message, commit, token, until }.run(before).await
+                Committing { worker: self, message, commit, holder, until }.run(before).await.map(Some)
             }
             Action::MergePullRequest(merge) => {
-                let mut merged = self.merge(&message.credential, merge, token, until).await?;
+                let mut merged = self.merge(holder, merge, until).await?;
                 let body = shaped(PULL_REQUEST, &merged.json().unwrap_or_default());
                 merged.body = body.to_string().into_bytes();
-                Ok(merged)
+                Ok(Some(merged))
             }
             Action::EnsureHook { repository, events } => {
-                self.ensure_hook(&message.credential, token, repository, events).await
+                self.ensure_hook(holder, repository, events).await.map(Some)
             }
+            Action::DeleteCredential => self.delete(message, holder).await.map(|()| None),
         }
     }
 
@@ -45,23 +46,15 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// The secret is stored before Bitbucket learns it, since the first delivery may come at once.
     async fn ensure_hook(
         &self,
-        credential: &CredentialId,
-        token: &AccessToken,
+        holder: &Holder,
         repository: &str,
         events: &[String],
     ) -> Result<Answer, Stop> {
-        let path = |rest: &str| {
-            ApiPath::parse(&format!("repositories/{repository}/hooks{rest}")).map_err(|error| {
-                Stop::Failed(
-                    Problem::new("bad_repository", error.to_string(), "Write workspace/repository."),
-                    None,
-                )
-            })
-        };
+        let credential = &holder.credential.id;
+        let list = hooks_of(repository)?;
         let secret = self.hook_secret(credential).await?;
         let address = self.webhook_url(credential);
-        let query = BTreeMap::from([("pagelen".to_owned(), "100".to_owned())]);
-        let listed = self.exchange(credential, token, Method::Get, &path("")?, &query, None).await?;
+        let listed = self.exchange(holder, &list).await?;
         let hook = json!({
             "description": "Bucketwheel",
             "url": address,
@@ -69,15 +62,12 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             "events": events,
             "secret": secret.expose_secret(),
         });
-        let none = BTreeMap::new();
-        let sent = match ours(&listed, &address) {
-            Some(uuid) => {
-                let path = path(&format!("/{uuid}"))?;
-                self.exchange(credential, token, Method::Put, &path, &none, Some(&hook)).await
-            }
-            None => self.exchange(credential, token, Method::Post, &path("")?, &none, Some(&hook)).await,
+        hooks::note(&self.table, credential, repository).await.map_err(Again::from)?;
+        let wire = match ours(&listed, &address) {
+            Some(uuid) => Wire::json(Method::Put, hook_path(repository, &format!("/{uuid}"))?, &hook),
+            None => Wire::json(Method::Post, list.path, &hook),
         };
-        match sent {
+        match self.exchange(holder, &wire).await {
             // Doing it again is harmless, so an unclear end is no end.
             Err(Stop::Unknown(_)) => {
                 Err(Stop::Again(Again::Later("it is unclear whether the hook was made")))
@@ -101,7 +91,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }
     }
 
-    fn webhook_url(&self, credential: &CredentialId) -> String {
+    pub(crate) fn webhook_url(&self, credential: &CredentialId) -> String {
         let mut url = self.public_url.clone();
         url.set_path(&format!("webhooks/bitbucket-cloud/{credential}"));
         url.to_string()
@@ -121,7 +111,20 @@ fn newest<T, Q, E>(
     newest.map(|secret| secret.secret).ok_or(Stop::Again(Again::Later("the hook has no secret")))
 }
 
-fn ours(listed: &Answer, address: &str) -> Option<String> {
+/// The address of a repository's hooks, or of one of them.
+pub(crate) fn hook_path(repository: &str, rest: &str) -> Result<ApiPath, Stop> {
+    ApiPath::parse(&format!("repositories/{repository}/hooks{rest}")).map_err(|error| {
+        Stop::Failed(Problem::new("bad_repository", error.to_string(), "Write workspace/repository."), None)
+    })
+}
+
+/// A request for a repository's hooks, as many as one page has.
+pub(crate) fn hooks_of(repository: &str) -> Result<Wire, Stop> {
+    Ok(Wire::get(hook_path(repository, "")?, &[("pagelen", "100")]))
+}
+
+/// The uuid of the hook with our address.
+pub(crate) fn ours(listed: &Answer, address: &str) -> Option<String> {
     let listed = listed.json()?;
     let hook = listed["values"].as_array()?.iter().find(|hook| hook["url"] == address)?;
     hook["uuid"].as_str().map(str::to_owned)

@@ -12,12 +12,12 @@ use bucketwheel::call::{
 };
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::calls;
-use bucketwheel::token::AccessToken;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Worker;
 use crate::exchange::Stop;
+use crate::holder::Holder;
 use crate::work::{Again, caller};
 
 /// How often a visit builds on a new tip before the message goes back to the queue.
@@ -32,7 +32,7 @@ pub(crate) struct Committing<'a, T, Q, E> {
     pub(crate) worker: &'a Worker<T, Q, E>,
     pub(crate) message: &'a Message,
     pub(crate) commit: &'a Commit,
-    pub(crate) token: &'a AccessToken,
+    pub(crate) holder: &'a Holder,
     pub(crate) until: Timestamp,
 }
 
@@ -76,7 +76,7 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
             }
             let wire = self.form(&stand).wire().map_err(|problem| Stop::Failed(problem, None))?;
             let sent = self.write_down(&mut before).await?;
-            match self.worker.react(caller(self.message, self.token), &wire, self.until).await? {
+            match self.worker.react(caller(self.message, self.holder), &wire, self.until).await? {
                 Reaction::Answered(Judgement::Succeeded, answer) => {
                     let location = answer.headers.get("location").map(String::as_str).unwrap_or_default();
                     let hash = location.rsplit('/').next().unwrap_or_default();
@@ -234,7 +234,7 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
                 None,
             )
         })?;
-        self.worker.exchange_wire(&self.message.credential, self.token, &Wire::get(path, query)).await
+        self.worker.exchange(self.holder, &Wire::get(path, query)).await
     }
 
     /// A short wait by chance, so that writers who met do not meet again.

@@ -1,18 +1,16 @@
 //! One request to Bitbucket and what came of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bucketwheel::bitbucket::{SendError, TIME_OUT};
-use bucketwheel::call::{Answer, ApiPath, Judgement, Method, Priority, Problem, Reaction, Wire, judge};
+use bucketwheel::call::{Answer, Judgement, Method, Priority, Problem, Reaction, Wire, judge};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::rotation::Nudge;
-use bucketwheel::token::AccessToken;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
+use crate::holder::{Holder, token_refused};
 use crate::work::Again;
 use crate::{Worker, limits};
 
@@ -22,8 +20,7 @@ const TO_STORE: SignedDuration = SignedDuration::from_secs(1);
 /// In whose name a request is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
-    pub(crate) credential: &'a CredentialId,
-    pub(crate) token: &'a AccessToken,
+    pub(crate) holder: &'a Holder,
     pub(crate) priority: Priority,
 }
 
@@ -57,7 +54,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         if counted && let Some(wait) = self.room(caller).await? {
             return Ok(Reaction::NotYet(wait));
         }
-        let reaction = self.answer_to(caller.token, wire, until).await;
+        let reaction = self.answer_to(caller.holder, wire, until).await;
         if counted && let Reaction::Answered(Judgement::Transient { after, limited: true, .. }, _) = &reaction
         {
             self.close(caller, *after).await?;
@@ -65,11 +62,19 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         Ok(reaction)
     }
 
-    async fn answer_to(&self, token: &AccessToken, wire: &Wire, until: Timestamp) -> Reaction {
+    async fn answer_to(&self, holder: &Holder, wire: &Wire, until: Timestamp) -> Reaction {
         let left = until.duration_since(self.edge.now()) - TO_STORE;
         let patience = Duration::try_from(left).unwrap_or_default();
-        match self.api.send(token, wire, patience).await {
-            Ok(answer) => Reaction::Answered(judge(wire.method, &answer), answer),
+        match self.api.send(&holder.authorization, wire, patience).await {
+            Ok(answer) => {
+                let judgement = match judge(wire.method, &answer) {
+                    Judgement::Unauthorized if !holder.credential.kind.renews_itself() => {
+                        Judgement::Permanent(token_refused())
+                    }
+                    judgement => judgement,
+                };
+                Reaction::Answered(judgement, answer)
+            }
             Err(error) => {
                 tracing::warn!(error = %Causes(&error), "no answer");
                 match error {
@@ -89,33 +94,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     }
 
     /// One request of an action of several.
-    pub(crate) async fn exchange(
-        &self,
-        credential: &CredentialId,
-        token: &AccessToken,
-        method: Method,
-        path: &ApiPath,
-        query: &BTreeMap<String, String>,
-        body: Option<&Value>,
-    ) -> Result<Answer, Stop> {
-        let query: Vec<_> = query.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let mut wire = Wire::get(path.clone(), &query);
-        wire.method = method;
-        wire.body = body.map(|body| ("application/json".to_owned(), body.to_string().into_bytes()));
-        self.exchange_wire(credential, token, &wire).await
-    }
-
-    /// One request of an action of several.
-    pub(crate) async fn exchange_wire(
-        &self,
-        credential: &CredentialId,
-        token: &AccessToken,
-        wire: &Wire,
-    ) -> Result<Answer, Stop> {
+    pub(crate) async fn exchange(&self, holder: &Holder, wire: &Wire) -> Result<Answer, Stop> {
         let patience = SignedDuration::try_from(TIME_OUT).unwrap_or_default() + TO_STORE;
-        let caller = Caller { credential, token, priority: Priority::default() };
+        let caller = Caller { holder, priority: Priority::default() };
         let reaction = self.react(caller, wire, self.edge.now() + patience).await?;
-        self.settle(credential, wire.method, reaction).await
+        self.settle(&holder.credential.id, wire.method, reaction).await
     }
 
     /// What came of one request of an action of several.

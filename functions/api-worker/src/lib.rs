@@ -9,8 +9,10 @@
 mod action;
 mod backoff;
 mod commit;
+mod delete;
 mod ending;
 mod exchange;
+mod holder;
 mod limits;
 mod merge;
 mod pages;

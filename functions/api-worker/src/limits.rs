@@ -29,7 +29,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// Counts a request; gives how long to wait if there is no room for it.
     pub(crate) async fn room(&self, caller: Caller<'_>) -> Result<Option<SignedDuration>, Again> {
         let (limits, now) = (self.limits, self.edge.now());
-        let own = Scope::Credential(caller.credential.clone());
+        let own = Scope::Credential(caller.holder.credential.id.clone());
         if let Ticket::Wait(wait) = budget::take(&self.table, &own, limits, caller.priority, now).await? {
             return Ok(Some(wait));
         }
@@ -46,7 +46,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// each is told so by its own first 429: one that is noisy must not silence the others.
     pub(crate) async fn close(&self, caller: Caller<'_>, after: Option<SignedDuration>) -> Result<(), Again> {
         let now = self.edge.now();
-        let scope = Scope::Credential(caller.credential.clone());
+        let scope = Scope::Credential(caller.holder.credential.id.clone());
         Ok(budget::close(&self.table, &scope, now + after.unwrap_or(CLOSED), now).await?)
     }
 }

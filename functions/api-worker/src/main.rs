@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
     let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
     settings.finish()?;
 
-    let secrets = Secrets::new(&account);
+    let secrets = &Secrets::new(&account);
     let inbox = &SqsInbox::new(&account, calls, dead);
     let worker = &Worker {
         table: DynamoTable::new(&account, table),
@@ -39,6 +39,7 @@ async fn main() -> Result<(), Error> {
         limits: Limits { per_hour },
     };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        secrets.renew(&[&worker.access_ring, &worker.hook_ring]).await;
         Ok::<_, Error>(worker.batch(event.payload, ends_at(event.context.deadline), inbox).await)
     }))
     .await

@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use bucketwheel::call::{Answer, ApiPath, Merge, Method, Problem, Wire};
-use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table};
-use bucketwheel::token::AccessToken;
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Worker;
 use crate::exchange::Stop;
+use crate::holder::Holder;
 use crate::work::Again;
 
 /// How long to wait before the task is asked for again.
@@ -21,9 +20,8 @@ const LOOK: Duration = Duration::from_millis(500);
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) async fn merge(
         &self,
-        credential: &CredentialId,
+        holder: &Holder,
         merge: &Merge,
-        token: &AccessToken,
         until: Timestamp,
     ) -> Result<Answer, Stop> {
         let pull = format!("repositories/{}/pullrequests/{}", merge.repository, merge.id);
@@ -34,7 +32,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             })
         };
         let look = Wire::get(path("")?, &[]);
-        let before = self.exchange_wire(credential, token, &look).await?;
+        let before = self.exchange(holder, &look).await?;
         match state(&before).as_str() {
             "OPEN" => {}
             "MERGED" => return Ok(before),
@@ -54,7 +52,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }
         let mut wire = Wire::json(Method::Post, path("/merge")?, &body);
         wire.query = vec![("async".to_owned(), "true".to_owned())];
-        let begun = match self.exchange_wire(credential, token, &wire).await {
+        let begun = match self.exchange(holder, &wire).await {
             // The next visit looks at the state before anything else.
             Err(Stop::Unknown(_)) => return Err(Again::Later("it is unclear whether it was merged").into()),
             begun => begun?,
@@ -68,9 +66,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         };
         let task = Wire { query, ..Wire::get(task, &[]) };
         while !self.little_time(until) {
-            let told = self.exchange_wire(credential, token, &task).await?.json().unwrap_or_default();
+            let told = self.exchange(holder, &task).await?.json().unwrap_or_default();
             if told["task_status"] != "PENDING" {
-                return self.exchange_wire(credential, token, &look).await;
+                return self.exchange(holder, &look).await;
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -6,11 +6,11 @@
 use bucketwheel::call::{self, Answer, ApiPath, Ending, Message, Paginate, Problem, State, Verdict, Wire};
 use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::store::calls::{self, Progress};
-use bucketwheel::token::AccessToken;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::Worker;
+use crate::holder::Holder;
 use crate::work::{Again, caller};
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
@@ -19,7 +19,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         message: &Message,
         paginate: Paginate,
         mut wire: Wire,
-        token: &AccessToken,
+        holder: &Holder,
         until: Timestamp,
     ) -> Result<Verdict, Again> {
         if wire.method.mutates() {
@@ -42,7 +42,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             if self.little_time(until) {
                 return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "more pages are to come"));
             }
-            let ending = match call::answered(None, self.react(caller(message, token), &wire, until).await?) {
+            let ending = match call::answered(None, self.react(caller(message, holder), &wire, until).await?)
+            {
                 Verdict::Finish(ending) if ending.state == State::Succeeded => *ending,
                 other => return Ok(other),
             };

@@ -5,13 +5,13 @@ use bucketwheel::call::{
 };
 use bucketwheel::credential::{CredentialId, Health};
 use bucketwheel::ports::{Edge, Queue, QueueError, Table, TableError};
-use bucketwheel::store::{calls, credentials, tokens};
-use bucketwheel::token::AccessToken;
+use bucketwheel::store::calls;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::Worker;
 use crate::exchange::{Caller, Stop};
+use crate::holder::{Holder, is_last};
 
 /// The queue gives a message up after fifty receives. Shortly before that its call is ended, with its
 /// cause, instead of being lost among the dead letters.
@@ -119,38 +119,31 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         if self.little_time(until) {
             return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left for it"));
         }
-        let credential = match credentials::get(&self.table, &message.credential).await? {
-            Some(credential) => credential,
-            None => return Ok(Ending::failed(unknown_credential()).into()),
-        };
-        match credential.status.health {
-            Health::Up | Health::Degraded => {}
-            Health::Down => return Ok(Verdict::Wait(None, "the credential is down")),
-            Health::Disabled => return Ok(Ending::failed(disabled()).into()),
-        }
-        let token = match self.token(&message.credential).await? {
-            Ok(token) => token,
+        let holder = match self.holder(message).await? {
+            Ok(holder) => holder,
             Err(problem) => return Ok(Ending::failed(problem).into()),
         };
+        if holder.credential.status.health == Health::Down && !is_last(message) {
+            return Ok(Verdict::Wait(None, "the credential is down"));
+        }
         let wire = match &message.call {
             Call::Request(request) => request.wire(),
             Call::Single(single) => single.request().and_then(|request| request.wire()),
             Call::Action(action) => {
-                return verdict(self.action(message, action, &token, before, until).await);
+                return verdict(self.action(message, action, &holder, before, until).await);
             }
         };
         let wire = match wire {
             Ok(wire) => wire,
             Err(problem) => return Ok(Ending::failed(problem).into()),
         };
-        if let Some(problem) =
-            call::refusal(wire.method, &wire.path, &credential.granted).filter(|_| !message.force)
-        {
+        let refusal = call::refusal(wire.method, &wire.path, &holder.credential);
+        if let Some(problem) = refusal.filter(|_| !message.force) {
             return Ok(Ending::failed(problem).into());
         }
         match message.paginate {
-            Some(paginate) => self.pages(message, paginate, wire, &token, until).await,
-            None => self.send_once(message, before, &token, &wire, until).await,
+            Some(paginate) => self.pages(message, paginate, wire, &holder, until).await,
+            None => self.send_once(message, before, &holder, &wire, until).await,
         }
     }
 
@@ -158,7 +151,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         &self,
         message: &Message,
         before: Option<Sent>,
-        token: &AccessToken,
+        holder: &Holder,
         wire: &Wire,
         until: Timestamp,
     ) -> Result<Verdict, Again> {
@@ -171,7 +164,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 written => written?,
             }
         }
-        let verdict = call::answered(sent, self.react(caller(message, token), wire, until).await?);
+        let verdict = call::answered(sent, self.react(caller(message, holder), wire, until).await?);
         if let (Some(sent), Verdict::Wait(..) | Verdict::Nudge) = (sent, &verdict) {
             calls::not_sent(&self.table, &message.id, sent, self.edge.now()).await?;
         }
@@ -186,6 +179,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         evidence: Evidence,
         until: Timestamp,
     ) -> Result<Verdict, Again> {
+        // Who may not send may not look either.
+        let Ok(holder) = self.holder(message).await? else { return Ok(call::looked(sent, evidence, None)) };
         let recipe = match &message.call {
             Call::Request(request) => call::look(request),
             Call::Single(single) => single.request().ok().and_then(|request| call::look(&request)),
@@ -193,14 +188,10 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Call::Action(_) => return self.send(message, Some(sent), until).await,
         };
         let Some(recipe) = recipe else { return Ok(call::looked(sent, evidence, None)) };
-        let token = match self.token(&message.credential).await? {
-            Ok(token) => token,
-            Err(_) => return Ok(call::looked(sent, evidence, None)),
-        };
         if self.little_time(until) {
             return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left to look"));
         }
-        Ok(match call::answered(None, self.react(caller(message, &token), &recipe.wire, until).await?) {
+        Ok(match call::answered(None, self.react(caller(message, &holder), &recipe.wire, until).await?) {
             Verdict::Finish(ending) => {
                 let answer = ending.answer.unwrap_or_default();
                 let seen = recipe.read(&answer);
@@ -213,35 +204,16 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) fn little_time(&self, until: Timestamp) -> bool {
         until.duration_since(self.edge.now()) < LEAST_TIME
     }
-
-    async fn token(&self, credential: &CredentialId) -> Result<Result<AccessToken, Problem>, Again> {
-        let Some(found) = tokens::get(&self.table, credential).await? else {
-            return Ok(Err(unknown_credential()));
-        };
-        Ok(found.access(&self.access_ring, credential).map_err(|error| {
-            let resolution = "Put the dropped key back on the keyring, or reconnect the credential.";
-            Problem::new("cannot_unseal", error.to_string(), resolution)
-        }))
-    }
 }
 
-pub(crate) fn caller<'a>(message: &'a Message, token: &'a AccessToken) -> Caller<'a> {
-    Caller { credential: &message.credential, token, priority: message.priority }
-}
-
-fn unknown_credential() -> Problem {
-    let resolution = "Connect it first, or correct the id.";
-    Problem::new("unknown_credential", "There is no such credential.", resolution)
-}
-
-fn disabled() -> Problem {
-    Problem::new("disabled", "The credential is switched off.", "Switch it on, then submit the call again.")
+pub(crate) fn caller<'a>(message: &Message, holder: &'a Holder) -> Caller<'a> {
+    Caller { holder, priority: message.priority }
 }
 
 /// What an action of several requests comes to.
-fn verdict(done: Result<Answer, Stop>) -> Result<Verdict, Again> {
+fn verdict(done: Result<Option<Answer>, Stop>) -> Result<Verdict, Again> {
     Ok(match done {
-        Ok(answer) => Ending::succeeded(answer).into(),
+        Ok(answer) => Ending { answer, ..Ending::new(State::Succeeded) }.into(),
         Err(Stop::Failed(problem, answer)) => {
             Ending { answer: answer.map(|answer| *answer), ..Ending::failed(problem) }.into()
         }

@@ -1,5 +1,14 @@
-//! The JSON API: what automations and the command line use.
+//! The JSON API: what automations and the command line use. `openapi.json` describes it.
 
 pub(crate) mod calls;
 pub(crate) mod connect_links;
 pub(crate) mod credentials;
+pub(crate) mod kinds;
+
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+
+/// The description of the API (OpenAPI 3.1).
+pub(crate) async fn description() -> Response {
+    ([(CONTENT_TYPE, "application/json")], include_str!("assets/openapi.json")).into_response()
+}

@@ -1,12 +1,15 @@
 //! Who may enter. Every path that is not named here needs the operator.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use bucketwheel::ports::{Edge, Queue, Table};
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN, REFERER, WWW_AUTHENTICATE};
+use bucketwheel::web::{Asked, from_here};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{Method, Uri};
 use jiff::Timestamp;
 use url::Url;
@@ -20,18 +23,52 @@ use crate::session::{self, Operator};
 /// What the guard decides.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Come in.
-    Enter,
+    /// Come in, as whom.
+    Enter(Entrant),
     /// Nobody we know.
     Unknown,
     /// A known browser, sent by a page that is not ours.
     Elsewhere,
 }
 
+/// How somebody came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entrant {
+    /// With the operator token.
+    Token,
+    /// With a session.
+    Session,
+    /// To the open area, as anybody may.
+    Anybody,
+}
+
+/// Who does something, and with which request: for the audit trail.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    pub(crate) actor: String,
+    pub(crate) request: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let way = match parts.extensions.get() {
+            Some(Entrant::Token) => "operator, by token",
+            Some(Entrant::Session) => "operator, by session",
+            Some(Entrant::Anybody) | None => "anybody",
+        };
+        let asked = Asked::from_request_parts(parts, state).await?;
+        let actor =
+            asked.person.as_ref().map_or_else(|| way.to_owned(), |person| format!("{person} ({way})"));
+        Ok(Self { actor, request: asked.line() })
+    }
+}
+
 /// Lets a request pass to its handler, or answers it.
 pub(crate) async fn enter<T, Q, E>(
     State(console): State<Arc<Console<T, Q, E>>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response
 where
@@ -43,7 +80,10 @@ where
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     let area = Area::of(uri.path());
     match judge(&console.operator, &console.public_url, area, method, headers, now) {
-        Verdict::Enter => next.run(request).await,
+        Verdict::Enter(entrant) => {
+            request.extensions_mut().insert(entrant);
+            next.run(request).await
+        }
         Verdict::Elsewhere => ErrorAnswer::elsewhere(&console.address("/")).into_response(),
         Verdict::Unknown if area == Area::Api => {
             ([(WWW_AUTHENTICATE, "Bearer")], ErrorAnswer::not_signed_in()).into_response()
@@ -63,14 +103,16 @@ fn judge(
     // Another site cannot make a browser send this header, so it needs no look at the origin.
     if area == Area::Api && headers.contains_key(AUTHORIZATION) {
         let known = bearer(headers).is_some_and(|token| operator.knows(token));
-        return if known { Verdict::Enter } else { Verdict::Unknown };
+        return if known { Verdict::Enter(Entrant::Token) } else { Verdict::Unknown };
     }
     let cookie = texts(headers, COOKIE).find_map(session::find);
     match (area, cookie) {
-        (Area::Open, None) => Verdict::Enter,
+        (Area::Open, None) => Verdict::Enter(Entrant::Anybody),
         (Area::Api | Area::Pages, None) => Verdict::Unknown,
         (Area::Api | Area::Pages, Some(cookie)) if !operator.admits(cookie, now) => Verdict::Unknown,
-        (_, Some(_)) if method.is_safe() || from_here(headers, public_url) => Verdict::Enter,
+        (_, Some(_)) if method.is_safe() || from_here(headers, public_url) => {
+            Verdict::Enter(Entrant::Session)
+        }
         (_, Some(_)) => Verdict::Elsewhere,
     }
 }
@@ -78,13 +120,6 @@ fn judge(
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Whether one of our own pages caused the request. Browsers say so in `Origin`, or else in `Referer`.
-fn from_here(headers: &HeaderMap, public_url: &Url) -> bool {
-    let said = headers.get(ORIGIN).or_else(|| headers.get(REFERER));
-    let said = said.and_then(|value| value.to_str().ok()).and_then(|value| Url::parse(value).ok());
-    said.is_some_and(|page| page.origin() == public_url.origin())
 }
 
 fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
@@ -102,6 +137,7 @@ fn way_to_login(method: &Method, uri: &Uri) -> String {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::{ORIGIN, REFERER};
     use secrecy::SecretString;
 
     use super::*;
@@ -125,8 +161,8 @@ mod tests {
     fn a_write_by_cookie_must_come_from_our_own_pages() {
         let ours = (COOKIE, "$COOKIE");
         for (headers, want) in [
-            (vec![(ORIGIN, "https://bw.example")], Verdict::Enter),
-            (vec![(REFERER, "https://bw.example/credentials?x=1")], Verdict::Enter),
+            (vec![(ORIGIN, "https://bw.example")], Verdict::Enter(Entrant::Session)),
+            (vec![(REFERER, "https://bw.example/credentials?x=1")], Verdict::Enter(Entrant::Session)),
             (vec![], Verdict::Elsewhere),
             (vec![(ORIGIN, "null")], Verdict::Elsewhere),
             (vec![(ORIGIN, "https://evil.example")], Verdict::Elsewhere),
@@ -140,7 +176,11 @@ mod tests {
                 let mut all = headers.clone();
                 all.push(ours.clone());
                 assert_eq!(verdict(area, Method::POST, &all), want, "{area:?} {headers:?}");
-                assert_eq!(verdict(area, Method::GET, &all), Verdict::Enter, "{area:?} {headers:?}");
+                assert_eq!(
+                    verdict(area, Method::GET, &all),
+                    Verdict::Enter(Entrant::Session),
+                    "{area:?} {headers:?}"
+                );
             }
         }
     }
@@ -148,7 +188,7 @@ mod tests {
     #[test]
     fn the_token_opens_the_api_from_anywhere_and_no_page() {
         let right = [(AUTHORIZATION, "bearer 0123456789abcdef"), (ORIGIN, "https://elsewhere.example")];
-        assert_eq!(verdict(Area::Api, Method::POST, &right), Verdict::Enter);
+        assert_eq!(verdict(Area::Api, Method::POST, &right), Verdict::Enter(Entrant::Token));
         assert_eq!(verdict(Area::Pages, Method::GET, &right), Verdict::Unknown);
         for wrong in ["Bearer 0123456789abcdeg", "Bearer", "Bearer ", "Basic 0123456789abcdef", ""] {
             assert_eq!(verdict(Area::Api, Method::GET, &[(AUTHORIZATION, wrong)]), Verdict::Unknown);
@@ -164,6 +204,6 @@ mod tests {
     #[test]
     fn the_session_may_stand_in_the_second_cookie_header() {
         let two = [(COOKIE, "a=1"), (COOKIE, "$COOKIE")];
-        assert_eq!(verdict(Area::Pages, Method::GET, &two), Verdict::Enter);
+        assert_eq!(verdict(Area::Pages, Method::GET, &two), Verdict::Enter(Entrant::Session));
     }
 }

@@ -5,7 +5,9 @@
 //! `ErrorAnswer`, and the path decides whether a program or a person reads it.
 
 mod api;
+mod change;
 mod guard;
+mod invite;
 mod pages;
 mod problem;
 mod request;
@@ -23,7 +25,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table};
-use session::Operator;
+use session::{Doubt, Operator};
 use url::Url;
 
 use problem::ErrorAnswer;
@@ -44,6 +46,8 @@ pub struct Console<T, Q, E> {
     pub edge: E,
     /// Who may enter.
     pub operator: Operator,
+    /// How wrong tokens are answered.
+    pub doubt: Doubt,
     /// Where browsers and Bitbucket find this installation: scheme, host and port.
     pub public_url: Url,
 }
@@ -74,11 +78,25 @@ where
         .route("/login", get(pages::login::show).post(pages::login::enter::<T, Q, E>))
         .route("/logout", post(pages::login::leave))
         .route("/credentials", get(pages::credentials::show::<T, Q, E>))
-        .route("/credentials/{id}", get(pages::credential::show::<T, Q, E>))
-        .route("/api/credentials", get(api::credentials::list::<T, Q, E>))
-        .route("/api/credentials/{id}", get(api::credentials::show::<T, Q, E>))
-        .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
+        .route("/credentials/new", get(pages::new::show::<T, Q, E>).post(pages::new::make::<T, Q, E>))
+        .route(
+            "/credentials/{id}",
+            get(pages::credential::show::<T, Q, E>).post(pages::credential::act::<T, Q, E>),
+        )
+        .route("/api/openapi.json", get(api::description))
+        .route("/api/kinds", get(api::kinds::list))
         .route("/api/connect-links", post(api::connect_links::make::<T, Q, E>))
+        .route("/api/credentials", get(api::credentials::list::<T, Q, E>))
+        .route(
+            "/api/credentials/{id}",
+            get(api::credentials::show::<T, Q, E>)
+                .patch(api::credentials::change::<T, Q, E>)
+                .delete(api::credentials::delete::<T, Q, E>),
+        )
+        .route("/api/credentials/{id}/audit", get(api::credentials::audit::<T, Q, E>))
+        .route("/api/credentials/{id}/disable", post(api::credentials::disable::<T, Q, E>))
+        .route("/api/credentials/{id}/enable", post(api::credentials::enable::<T, Q, E>))
+        .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
         .route("/api/call", post(api::calls::call::<T, Q, E>))
         .route("/api/calls", post(api::calls::submit::<T, Q, E>))
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))

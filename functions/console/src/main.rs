@@ -2,6 +2,7 @@
 
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
 use bucketwheel::{config, telemetry};
+use console::session::Doubt;
 use console::{Console, router};
 use lambda_http::Error;
 
@@ -22,6 +23,7 @@ async fn main() -> Result<(), Error> {
         calls: SqsQueue::new(&account, calls),
         nudges: SqsQueue::new(&account, nudges),
         edge: Host,
+        doubt: Doubt::default(),
         operator: Secrets::new(&account).json(&operator).await?,
         public_url,
     }))

@@ -3,14 +3,16 @@
 pub(crate) mod credential;
 pub(crate) mod credentials;
 pub(crate) mod login;
+pub(crate) mod new;
 pub(crate) mod notice;
 
 use axum::response::{IntoResponse, Response};
 use bucketwheel::call::Problem;
 use bucketwheel::credential::Health;
+use bucketwheel::web::document;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use jiff::Timestamp;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 /// Answers with the one style sheet.
 pub(crate) async fn style() -> Response {
@@ -23,35 +25,16 @@ fn page(title: &str, content: Markup) -> Markup {
     let navigation = html! {
         nav {
             a href="/credentials" { "Credentials" }
+            a href="/credentials/new" { "Connect" }
             form method="post" action="/logout" { button.quiet { "Sign out" } }
         }
     };
-    document(title, navigation, content)
+    document(title, &navigation, &content)
 }
 
 /// A page for anybody.
 fn open_page(title: &str, content: Markup) -> Markup {
-    document(title, html! {}, content)
-}
-
-fn document(title: &str, navigation: Markup, content: Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · Bucketwheel" }
-                link rel="stylesheet" href="/assets/console.css";
-                link rel="icon" href="data:,";
-            }
-            body {
-                header { a.name href="/" { "Bucketwheel" } (navigation) }
-                main { h1 { (title) } (content) }
-            }
-        }
-    }
+    document(title, &html! {}, &content)
 }
 
 /// A page that says what went wrong.

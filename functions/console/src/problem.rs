@@ -10,24 +10,12 @@ use axum::response::{IntoResponse, Response};
 use bucketwheel::call::Problem;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{QueueError, TableError};
-use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderName, HeaderValue, StatusCode};
+use bucketwheel::web::ON_EVERY_ANSWER;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::pages;
-
-/// No script anywhere, and nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
-
-const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 3] = [
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-];
 
 /// A part of the console: it decides who may enter and how errors look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +74,11 @@ impl ErrorAnswer {
         )
     }
 
+    /// What is asked for does not fit the state of things.
+    pub(crate) fn conflict(code: &str, cause: impl Into<String>, resolution: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, cause, resolution)
+    }
+
     /// The path leads nowhere.
     pub(crate) fn no_such_page() -> Self {
         Self::not_found("no_such_page", "There is nothing at this address.", "Check the address.")
@@ -134,6 +127,13 @@ impl ErrorAnswer {
 
 impl From<TableError> for ErrorAnswer {
     fn from(error: TableError) -> Self {
+        if let TableError::Refused = error {
+            return Self::conflict(
+                "changed_meanwhile",
+                "Somebody changed this at the same time.",
+                "Look at it again, then decide again.",
+            );
+        }
         tracing::error!(error = %Causes(&error), "the table did not do it");
         if error.is_transient() {
             return Self::new(

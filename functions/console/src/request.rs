@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use axum::body::Bytes;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use http::StatusCode;
 use http::request::Parts;
@@ -34,6 +35,18 @@ pub(crate) fn unreadable(error: &serde_json::Error) -> ErrorAnswer {
         "body_unreadable",
         format!("The body cannot be read: {error}."),
         "Send a JSON object with the documented fields.",
+    )
+}
+
+/// The form cannot be read.
+pub(crate) fn bad_form(rejection: &FormRejection) -> ErrorAnswer {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return ErrorAnswer::too_large();
+    }
+    ErrorAnswer::bad_request(
+        "bad_form",
+        "The form could not be read.",
+        "Go back to its page and send it again.",
     )
 }
 

@@ -3,6 +3,9 @@
 //! The cookie is `v1.<expiry>.<HMAC-SHA256 of both>`, keyed by the token. Nothing is stored, so a session
 //! ends with its expiry, with a logout in that browser, or for everybody with a new operator token.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -103,6 +106,27 @@ fn set_cookie(value: &str, lifetime: SignedDuration) -> String {
     format!("{COOKIE}={value}; Max-Age={seconds}; Path=/; HttpOnly; Secure; SameSite=Lax")
 }
 
+/// Remembers that wrong tokens came, so that each further one is answered more slowly. It never delays the
+/// right one.
+#[derive(Debug, Default)]
+pub struct Doubt(Mutex<Option<(u32, Timestamp)>>);
+
+/// After this long without a wrong token, all is forgotten.
+const FORGOTTEN: SignedDuration = SignedDuration::from_mins(5);
+/// A sleeping function costs us, too, so the pause does not grow for ever.
+const LONGEST_DOUBLING: u32 = 2;
+
+impl Doubt {
+    /// Notes a wrong token, and says how long its answer waits: one second, two, and then four.
+    pub fn pause(&self, now: Timestamp) -> Duration {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before =
+            noted.filter(|(_, at)| now.duration_since(*at) < FORGOTTEN).map_or(0, |(times, _)| times);
+        *noted = Some((before.saturating_add(1), now));
+        Duration::from_secs(1 << before.min(LONGEST_DOUBLING))
+    }
+}
+
 /// Finds the session in a `Cookie` header.
 pub fn find(header: &str) -> Option<&str> {
     header.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
@@ -159,6 +183,14 @@ mod tests {
         assert_eq!(Operator::new(SecretString::from("")).err(), Some(WeakToken));
         assert!(serde_json::from_str::<Operator>(r#"{"token":"short"}"#).is_err());
         assert!(serde_json::from_str::<Operator>(r#"{"token":"0123456789abcdef"}"#).is_ok());
+    }
+
+    #[test]
+    fn each_wrong_token_in_a_row_is_answered_more_slowly_up_to_a_limit() {
+        let doubt = Doubt::default();
+        let pauses = [0, 10, 20, 30].map(|second| doubt.pause(at(second)).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 4]);
+        assert_eq!(doubt.pause(at(30 + 300)).as_secs(), 1, "after five quiet minutes it is forgotten");
     }
 
     #[test]

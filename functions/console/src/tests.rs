@@ -2,13 +2,14 @@
 
 mod api;
 mod entry;
+mod life;
 mod pages;
 
 use axum::body::{Body, to_bytes};
-use bucketwheel::credential::{Account, Credential, Kind, Scopes, Status};
+use bucketwheel::credential::{Account, Credential, Kind, Scopes, Sight, Status};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge, Table};
-use bucketwheel::rotation::Terms;
+use bucketwheel::rotation::{Terms, Upkeep};
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::tokens::{Rings, SealedPair};
 use bucketwheel::store::{credentials, tokens};
@@ -66,6 +67,7 @@ impl World {
             nudges: nudges.clone(),
             edge: edge.clone(),
             operator: operator(),
+            doubt: session::Doubt::default(),
             public_url: "https://bw.example".parse().expect("an address"),
         });
         Self { table, calls, nudges, edge, router }
@@ -125,21 +127,32 @@ impl World {
             label: label.to_owned(),
             owner: "ada".to_owned(),
             workspace: "acme".to_owned(),
+            resource: String::new(),
+            wanted: Scopes::default(),
+            sight: Sight::Repositories,
             account: Account { uuid: "{u-1}".to_owned(), display_name: "Ada & Co".to_owned() },
             granted: Scopes::parse("account repository:write"),
             status: Status::up(now),
             created_at: now,
             connected_at: now,
+            revision: 1,
+            disabled_at: None,
+            deleting_at: None,
         };
-        let line = credentials::Audit { actor: "link".to_owned(), action: "connected".to_owned(), at: now };
-        self.table
-            .write(vec![
-                credentials::put(&credential),
-                tokens::connect(&id, &pair, None, now, &terms),
-                credentials::audit_line(&id, &line, self.edge.random()),
-            ])
-            .await
-            .expect("a write");
+        let line = credentials::Audit {
+            actor: "link".to_owned(),
+            action: "connected".to_owned(),
+            note: String::new(),
+            at: now,
+            request: String::new(),
+        };
+        let mut writes = vec![
+            credentials::put(&credential),
+            tokens::connect(&id, &pair, None, Upkeep::Hot, now, &terms),
+            credentials::audit_line(&id, &line, self.edge.random()),
+        ];
+        writes.extend(credentials::lookups(&credential));
+        self.table.write(writes).await.expect("a write");
         id
     }
 }

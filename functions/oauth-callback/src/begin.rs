@@ -1,15 +1,18 @@
-//! `GET /connect/{link}`: from an invitation to Bitbucket's consent page.
+//! `GET /connect/{link}`: from an invitation to Bitbucket's consent page, or to the form where a token is
+//! entered.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bucketwheel::connect::{Begun, Failure, STATE_LIFETIME, Ticket};
+use bucketwheel::credential::Entry;
 use bucketwheel::ports::{Edge, Table};
 use bucketwheel::store::connects;
 use http::{HeaderMap, HeaderValue, header};
+use jiff::Timestamp;
 
-use crate::{COOKIE, Connect, Failed, cookie, redirect};
+use crate::{COOKIE, Connect, Failed, cookie, form, redirect};
 
 pub(crate) async fn begin<T: Table, E: Edge>(
     State(connect): State<Arc<Connect<T, E>>>,
@@ -20,23 +23,35 @@ pub(crate) async fn begin<T: Table, E: Edge>(
 }
 
 impl<T: Table, E: Edge> Connect<T, E> {
-    async fn begin(&self, link: &Ticket, headers: &HeaderMap) -> Result<Response, Failed> {
+    async fn begin(&self, ticket: &Ticket, headers: &HeaderMap) -> Result<Response, Failed> {
         let now = self.edge.now();
-        let try_again = |error| Failed::because(Failure::TryAgain, error);
-        let digest = link.digest();
-        connects::link(&self.table, &digest, now).await.map_err(try_again)?.ok_or(Failure::LinkUnusable)?;
+        let digest = ticket.digest();
+        let link = connects::link(&self.table, &digest, now).await?.ok_or(Failure::LinkUnusable)?;
+        match link.kind.entry() {
+            Entry::Consent => self.ask_for_consent(digest, headers, now).await,
+            Entry::Consumer | Entry::EmailAndToken | Entry::Token => {
+                Ok(form::page(&link, ticket, None).into_response())
+            }
+        }
+    }
 
+    async fn ask_for_consent(
+        &self,
+        link: String,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Response, Failed> {
         // A browser that already has the cookie keeps it, so that a second tab does not undo the first.
         let browser = cookie(headers).map_or_else(|| Ticket::new(self.edge.random()), Ticket::presented);
         let state = Ticket::new(self.edge.random());
         let verifier = Ticket::new(self.edge.random());
         let begun = Begun {
-            link: digest,
+            link,
             browser: browser.digest(),
             verifier: verifier.reveal().to_owned(),
             until: now.saturating_add(STATE_LIFETIME).unwrap_or(now),
         };
-        connects::begin(&self.table, &state, &begun).await.map_err(try_again)?;
+        connects::begin(&self.table, &state, &begun).await?;
 
         let mut response = redirect(&self.oauth.authorize_url(&state, &self.redirect_uri(), &verifier));
         let seconds = STATE_LIFETIME.as_secs();

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use bucketwheel::bitbucket::ExchangeError;
-use bucketwheel::connect::{Failure, Link, Ticket};
-use bucketwheel::credential::{Account, Credential, Status};
-use bucketwheel::ports::{Edge, Table, TableError};
-use bucketwheel::rotation::Terms;
+use bucketwheel::connect::{Failure, Ticket};
+use bucketwheel::credential::Credential;
+use bucketwheel::ports::{Edge, Table};
 use bucketwheel::store::connects;
-use bucketwheel::store::credentials::{self, Audit};
-use bucketwheel::store::tokens::{self, Rings, SealedPair};
-use bucketwheel::token::{Refusal, TokenError, TokenSet};
+use bucketwheel::token::{Refusal, TokenError};
+use bucketwheel::web::Asked;
 use http::HeaderMap;
-use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::{Connect, Failed, cookie};
@@ -30,101 +27,56 @@ pub(crate) struct Callback {
 pub(crate) async fn complete<T: Table, E: Edge>(
     State(connect): State<Arc<Connect<T, E>>>,
     Query(callback): Query<Callback>,
+    asked: Asked,
     headers: HeaderMap,
 ) -> Response {
-    match connect.complete(callback, cookie(&headers)).await {
-        Ok(credential) => {
-            tracing::info!(credential = credential.id.as_str(), "connected");
-            connect.land("connected", credential.id.as_str())
-        }
+    match connect.complete(callback, cookie(&headers), &asked).await {
+        Ok(credential) => connect.connected(&credential),
         Err(failed) => connect.fail(failed),
     }
 }
 
 impl<T: Table, E: Edge> Connect<T, E> {
-    async fn complete(&self, callback: Callback, browser: Option<&str>) -> Result<Credential, Failed> {
-        let now = self.edge.now();
-        let state = Ticket::presented(callback.state.as_deref().unwrap_or_default());
-        let begun = connects::take(&self.table, &state, now)
-            .await
-            .map_err(try_again)?
-            .ok_or(Failure::StateUnusable)?;
-        if browser.map(|cookie| Ticket::presented(cookie).digest()).as_deref() != Some(begun.browser.as_str())
-        {
-            return Err(Failure::OtherBrowser.into());
-        }
-        let code = match (callback.code, callback.error.as_deref()) {
-            (Some(code), None) => code,
-            (_, Some("access_denied")) => return Err(Failure::ConsentRefused.into()),
-            _ => return Err(Failure::NoCode.into()),
-        };
-        let link = connects::link(&self.table, &begun.link, now)
-            .await
-            .map_err(try_again)?
-            .ok_or(Failure::LinkUnusable)?;
-
-        let exchanged = self.oauth.exchange(&code, &self.redirect_uri(), &begun.verifier, now).await;
-        let tokens = exchanged.map_err(|error| Failed::because(failure_of(&error), error))?;
-        let account = self.api.whoami(&tokens.access).await;
-        let account = account.map_err(|error| Failed::because(Failure::BitbucketDown, error))?;
-        let account = account.ok_or(Failure::AccountUnreadable)?;
-        self.store(&begun.link, link, account, tokens).await
-    }
-
-    /// Stores the credential, its tokens and the audit line, and uses the link up: all or nothing. The
-    /// generation goes up, so a refresh of the old pair that is under way cannot overwrite the new one.
-    async fn store(
+    async fn complete(
         &self,
-        digest: &str,
-        link: Link,
-        account: Account,
-        set: TokenSet,
+        callback: Callback,
+        browser: Option<&str>,
+        asked: &Asked,
     ) -> Result<Credential, Failed> {
         let now = self.edge.now();
-        let id = &link.credential;
-        let known = credentials::get(&self.table, id).await.map_err(try_again)?;
-        let before = tokens::get(&self.table, id).await.map_err(try_again)?.map(|t| t.chain().generation);
-        let generation = before.map_or(1, |generation| generation + 1);
-        let rings = Rings { access: &self.access_ring, refresh: &self.refresh_ring };
-        let nonces = [self.edge.random(), self.edge.random()];
-        let pair = SealedPair::seal(rings, id, generation, &set, None, nonces);
-        let action = if known.is_some() { "reconnected" } else { "connected" };
-        let audit = Audit { actor: format!("link {}", &digest[..8]), action: action.to_owned(), at: now };
-        let credential = Credential {
-            id: link.credential.clone(),
-            kind: link.kind,
-            label: link.label,
-            owner: link.owner,
-            workspace: link.workspace,
-            account,
-            granted: set.scopes,
-            status: Status::up(now),
-            created_at: known.map_or(now, |known| known.created_at),
-            connected_at: now,
+        let state = Ticket::presented(callback.state.as_deref().unwrap_or_default());
+        let begun = connects::take(&self.table, &state, now).await?.ok_or(Failure::StateUnusable)?;
+        let browser = Ticket::presented(browser.ok_or(Failure::CookieMissing)?);
+        if browser.digest() != begun.browser {
+            return Err(Failure::OtherBrowser.into());
+        }
+        let code = match (callback.code, callback.error) {
+            (Some(code), None) => code,
+            (_, error) => return Err(refused(error.as_deref()).into()),
         };
-        // Only the margin matters to the first pair; the grace window belongs to the refresher.
-        let terms = Terms::with_grace(SignedDuration::ZERO);
-        let writes = vec![
-            connects::use_up(digest),
-            credentials::put(&credential),
-            tokens::connect(id, &pair, before, now, &terms),
-            credentials::audit_line(id, &audit, self.edge.random()),
-        ];
-        self.table.write(writes).await.map_err(|error| match error {
-            TableError::Refused => Failed::from(Failure::LinkUnusable),
-            error => try_again(error),
-        })?;
-        Ok(credential)
+        let link = connects::link(&self.table, &begun.link, now).await?.ok_or(Failure::LinkUnusable)?;
+
+        let exchanged = self.oauth.exchange(&code, &self.redirect_uri(), &begun.verifier, now).await;
+        let set = exchanged.map_err(|error| Failed::because(failure_of(&error), error))?;
+        let found = self.look(&link, &set.access).await?;
+        self.store(&begun.link, &link, &found, &set, asked).await
     }
 }
 
-fn try_again(error: TableError) -> Failed {
-    Failed::because(Failure::TryAgain, error)
+/// What Bitbucket's `error` means. Its `error_description` is not shown: anybody can write one.
+fn refused(error: Option<&str>) -> Failure {
+    match error {
+        Some("access_denied") => Failure::ConsentRefused,
+        Some("unauthorized_client" | "invalid_client") => Failure::ConsumerRefused,
+        Some("redirect_uri_mismatch" | "invalid_request") => Failure::RedirectMismatch,
+        Some("server_error" | "temporarily_unavailable") => Failure::BitbucketDown,
+        _ => Failure::NoCode,
+    }
 }
 
 /// `unauthorized_client` on a code exchange means a wrong key or secret, whatever it may mean on a
 /// refresh.
-fn failure_of(error: &ExchangeError) -> Failure {
+pub(crate) fn failure_of(error: &ExchangeError) -> Failure {
     match error {
         ExchangeError::Answered(TokenError::Refused { refusal: Refusal::Client, .. }) => {
             Failure::ConsumerRefused
@@ -133,5 +85,24 @@ fn failure_of(error: &ExchangeError) -> Failure {
         ExchangeError::Answered(TokenError::Unreadable { .. }) => Failure::AnswerUnreadable,
         ExchangeError::Answered(TokenError::Unavailable { .. }) => Failure::BitbucketDown,
         ExchangeError::Unsent(_) | ExchangeError::Lost(_) => Failure::BitbucketDown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bitbuckets_errors_have_their_reasons_and_its_words_are_not_repeated() {
+        for (error, want) in [
+            (Some("access_denied"), Failure::ConsentRefused),
+            (Some("unauthorized_client"), Failure::ConsumerRefused),
+            (Some("redirect_uri_mismatch"), Failure::RedirectMismatch),
+            (Some("temporarily_unavailable"), Failure::BitbucketDown),
+            (Some("<script>"), Failure::NoCode),
+            (None, Failure::NoCode),
+        ] {
+            assert_eq!(refused(error), want, "{error:?}");
+        }
     }
 }

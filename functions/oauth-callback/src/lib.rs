@@ -1,25 +1,39 @@
-//! oauth-callback: begin a connect (state, cookie, redirect to Bitbucket), and complete it (check the
-//! state and the cookie, exchange the code, read the account, store the credential).
+//! oauth-callback: begin a connect, and complete it. What leads to a token differs with the kind; what is
+//! stored, and how, does not.
 //!
 //! ```text
-//! GET /connect/{link}   ─▶ 302 {bitbucket}/site/oauth2/authorize
-//! GET /oauth/callback   ─▶ 302 {public}/credentials?connected={id}
+//! GET  /connect/{link}  ─▶ 302 {bitbucket}/site/oauth2/authorize   consent: state, cookie
+//!                          200 a form                              for a token that is entered
+//! POST /connect/{link}  ─▶ try the token, store, 303 below         or the form with what is wrong
+//! GET  /oauth/callback  ─▶ check state and cookie, exchange, read the account, store
+//!                          302 {public}/credentials?connected={id}
 //!                          302 {public}/credentials?bitbucket_error={code}
 //! ```
 
 mod begin;
 mod complete;
+mod enter;
+mod form;
+mod look;
+mod store;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bucketwheel::bitbucket::{Api, Oauth};
 use bucketwheel::connect::Failure;
+use bucketwheel::credential::Credential;
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Edge, Table};
+use bucketwheel::ports::{Edge, Table, TableError};
 use bucketwheel::seal::Keyring;
+use bucketwheel::web::ON_EVERY_ANSWER;
 use http::{HeaderValue, StatusCode, header};
 use url::Url;
 
@@ -27,6 +41,9 @@ use url::Url;
 /// browsers insist on `Secure`, on `Path=/` and on no `Domain`
 /// (<https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes>).
 const COOKIE: &str = "__Host-connect";
+
+/// The longest form that is read, in bytes.
+const LONGEST_FORM: usize = 32 * 1024;
 
 /// The function with everything it needs.
 #[derive(Debug)]
@@ -50,8 +67,10 @@ pub struct Connect<T, E> {
 /// The function's routes.
 pub fn router<T: Table + 'static, E: Edge + 'static>(connect: Connect<T, E>) -> Router {
     Router::new()
-        .route("/connect/{link}", get(begin::begin::<T, E>))
+        .route("/connect/{link}", get(begin::begin::<T, E>).post(enter::enter::<T, E>))
         .route("/oauth/callback", get(complete::complete::<T, E>))
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .layer(map_response(dress))
         .with_state(Arc::new(connect))
 }
 
@@ -65,6 +84,13 @@ struct Failed {
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         Self { failure, source: None }
+    }
+}
+
+/// Our own table failed: nothing was stored, or nobody knows. Starting again is safe either way.
+impl From<TableError> for Failed {
+    fn from(error: TableError) -> Self {
+        Self::because(Failure::TryAgain, error)
     }
 }
 
@@ -93,6 +119,11 @@ impl<T, E> Connect<T, E> {
         redirect(&page)
     }
 
+    fn connected(&self, credential: &Credential) -> Response {
+        tracing::info!(credential = credential.id.as_str(), kind = credential.kind.code(), "connected");
+        self.land("connected", credential.id.as_str())
+    }
+
     fn fail(&self, Failed { failure, source }: Failed) -> Response {
         let code = failure.code();
         match source {
@@ -107,13 +138,16 @@ fn redirect(to: &Url) -> Response {
     let Ok(location) = HeaderValue::from_str(to.as_str()) else {
         unreachable!("an address is printable ASCII")
     };
-    // The address carries a state or a code, which no cache and no other site may see.
-    let headers = [
-        (header::LOCATION, location),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    (StatusCode::FOUND, headers).into_response()
+    (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
+}
+
+/// An address here carries a link, a state or a code, which no cache and no other site may see. (With a
+/// stricter referrer policy than these headers have, browsers would not name the origin of a form.)
+async fn dress(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.extend(ON_EVERY_ANSWER);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn cookie(headers: &http::HeaderMap) -> Option<&str> {

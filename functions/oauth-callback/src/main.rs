@@ -1,5 +1,7 @@
 //! Wiring of oauth-callback: settings, adapters, and the Lambda runtime.
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets};
 use bucketwheel::bitbucket::{Api, Oauth};
 use bucketwheel::{config, telemetry};
@@ -21,7 +23,7 @@ async fn main() -> Result<(), Error> {
     settings.finish()?;
 
     let secrets = Secrets::new(&account);
-    lambda_http::run(router(Connect {
+    let connect = Connect {
         table: DynamoTable::new(&account, table),
         edge: Host,
         access_ring: secrets.keyring(&access_ring).await?,
@@ -29,6 +31,14 @@ async fn main() -> Result<(), Error> {
         oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
         api: Api::new(api)?,
         public_url,
-    }))
-    .await
+    };
+    let rings = [connect.access_ring.clone(), connect.refresh_ring.clone()];
+    let renewing = from_fn(move |request: Request, next: Next| {
+        let (secrets, rings) = (secrets.clone(), rings.clone());
+        async move {
+            secrets.renew(&rings.each_ref()).await;
+            next.run(request).await
+        }
+    });
+    lambda_http::run(router(connect).layer(renewing)).await
 }

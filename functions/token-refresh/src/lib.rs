@@ -3,33 +3,49 @@
 //! This is the only function that spends refresh tokens. What happens to one chain is decided by
 //! [`bucketwheel::rotation`]; this crate finds the chains and carries out the effects.
 
+mod adopt;
+mod breaker;
+mod request;
 mod run;
 mod sweep;
+mod tell;
+#[cfg(test)]
+mod tests;
 
-use bucketwheel::bitbucket::Oauth;
+pub use breaker::Breaker;
 use bucketwheel::rotation::Terms;
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::tokens::Rings;
-pub use sweep::{Report, nudged, stop_at};
+pub use request::stop_at;
+pub use sweep::Report;
+use url::Url;
 
 /// The function with everything it needs.
 #[derive(Debug)]
-pub struct Refresher<T, E> {
+pub struct Refresher<T, Q, E, O> {
     /// The table.
     pub table: T,
+    /// Where changes of state are announced.
+    pub events: Q,
+    /// The second store: our own refresh queue.
+    pub parking: Q,
     /// Time and randomness.
     pub edge: E,
+    /// Bitbucket's token endpoint, with our consumer.
+    pub oauth: O,
     /// Seals access tokens.
     pub access_ring: Keyring,
     /// Seals and opens refresh tokens.
     pub refresh_ring: Keyring,
-    /// Bitbucket's token endpoint, with our consumer.
-    pub oauth: Oauth,
+    /// Where the console is reached.
+    pub public_url: Url,
     /// How long things take.
     pub terms: Terms,
+    /// Holds runs back while Bitbucket fails.
+    pub breaker: Breaker,
 }
 
-impl<T, E> Refresher<T, E> {
+impl<T, Q, E, O> Refresher<T, Q, E, O> {
     fn rings(&self) -> Rings<'_> {
         Rings { access: &self.access_ring, refresh: &self.refresh_ring }
     }

@@ -1,12 +1,12 @@
 //! Wiring of token-refresh: settings, adapters, and the Lambda runtime.
 
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
 use bucketwheel::bitbucket::Oauth;
 use bucketwheel::rotation::Terms;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use token_refresh::{Refresher, nudged, stop_at};
+use token_refresh::{Breaker, Refresher, stop_at};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -14,25 +14,36 @@ async fn main() -> Result<(), Error> {
     telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
     let account = Account::from(&mut settings);
     let table = settings.text("BUCKETWHEEL_TABLE");
+    let events = settings.text("BUCKETWHEEL_EVENTS_QUEUE");
+    let parking = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
     let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
     let refresh_ring = settings.text("BUCKETWHEEL_REFRESH_KEYRING");
     let app_secret = settings.text("BUCKETWHEEL_APP_SECRET");
+    let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     let site = settings.url("BUCKETWHEEL_BITBUCKET_URL");
     let grace = settings.seconds("BUCKETWHEEL_GRACE_WINDOW");
+    let lockout = settings.seconds("BUCKETWHEEL_LOCKOUT");
     settings.finish()?;
 
     let secrets = Secrets::new(&account);
     let refresher = Refresher {
         table: DynamoTable::new(&account, table),
+        events: SqsQueue::new(&account, events),
+        parking: SqsQueue::new(&account, parking),
         edge: Host,
+        oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
         access_ring: secrets.keyring(&access_ring).await?,
         refresh_ring: secrets.keyring(&refresh_ring).await?,
-        oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
-        terms: Terms::with_grace(grace),
+        public_url,
+        terms: Terms { lockout, ..Terms::with_grace(grace) },
+        breaker: Breaker::default(),
     };
-    let refresher = &refresher;
+    let (refresher, secrets) = (&refresher, &secrets);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        Ok::<_, Error>(refresher.sweep(&nudged(&event.payload), stop_at(event.context.deadline)).await)
+        secrets.renew(&[&refresher.access_ring, &refresher.refresh_ring]).await;
+        let report = refresher.handle(&event.payload, stop_at(event.context.deadline)).await;
+        telemetry::count("token-refresh", &report.counts());
+        Ok::<_, Error>(report)
     }))
     .await
 }

@@ -2,45 +2,70 @@
 
 use std::time::Duration;
 
-use bucketwheel::bitbucket::ExchangeError;
-use bucketwheel::credential::{Cause, CredentialId, Health, Status};
+use bucketwheel::credential::{Cause, CredentialId};
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Edge, Table, TableError};
-use bucketwheel::rotation::{
-    self, Answer, COMMIT_TRIES, Claim, Effect, Event, Outcome, Phase, Run, Settlement,
-};
-use bucketwheel::store::tokens::{SealedPair, Tokens};
-use bucketwheel::store::{credentials, tokens};
-use bucketwheel::token::{RefreshToken, TokenError};
-use jiff::Timestamp;
+use bucketwheel::ports::{Edge, Outgoing, Queue, Table, TableError, TokenEndpoint};
+use bucketwheel::rotation::{self, Answer, Chain, Claim, Effect, Event, Outcome, Phase, Run, RunId, Upkeep};
+use bucketwheel::store::tokens::{Parked, SealedPair, Tokens};
+use bucketwheel::store::{refusals, tokens};
+use bucketwheel::token::{ExchangeError, RefreshToken, Refusal, TokenError};
+use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::Refresher;
+use crate::breaker::Found;
 
 /// What a run holds in its hands. The state machine never sees it.
 #[derive(Default)]
 struct Held {
+    tokens: Option<Tokens>,
     refresh: Option<RefreshToken>,
     pair: Option<SealedPair>,
+    cause: Option<Cause>,
+    found: Option<Found>,
 }
 
-impl<T: Table, E: Edge> Refresher<T, E> {
-    pub(crate) async fn run(&self, id: &CredentialId, nudged: bool) -> Outcome {
-        let run = Run { id: hex::encode(self.edge.random::<16>()), nudged };
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    /// Why, where the outcome alone does not say.
+    pub(crate) cause: Option<Cause>,
+    /// What it says of Bitbucket.
+    pub(crate) found: Found,
+    /// The chain as it was read.
+    pub(crate) chain: Option<Chain>,
+}
+
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+    pub(crate) async fn run(&self, id: &CredentialId, nudged: bool) -> Ran {
+        let run = Run { id: RunId::new(self.edge.random()), nudged };
         let mut held = Held::default();
-        let mut phase = Phase::Reading;
-        let mut effect = Effect::Read;
+        let (mut phase, mut effect) = Phase::START;
         loop {
             let event = match effect {
                 Effect::Read => self.read(id, &mut held).await,
-                Effect::Claim(claim) => {
-                    self.stored(tokens::claim(&self.table, id, &claim, self.edge.now()).await)
+                Effect::Wait => {
+                    tokio::time::sleep(duration(self.terms.lease)).await;
+                    Event::Waited
                 }
-                Effect::Spend => self.spend(id, &phase, &mut held).await,
-                Effect::Commit(claim) => self.commit(id, &claim, &held).await,
-                Effect::Settle(claim, settlement) => self.settle(id, &claim, &settlement).await,
+                Effect::Claim(claim) => stored(&mut held, tokens::claim(&self.table, id, &claim).await),
+                Effect::Ask(claim) => {
+                    let now = self.edge.now();
+                    stored(&mut held, refusals::ask(&self.table, &claim, now, &self.terms).await)
+                }
+                Effect::Spend(claim) => self.spend(id, &claim, &mut held).await,
+                Effect::Commit(claim) => self.commit(id, &phase, &claim, &mut held).await,
+                Effect::Keep(claim) => self.keep(id, &claim, &mut held).await,
+                Effect::Park(claim) => self.park(id, &claim, &held).await,
+                Effect::Promote(claim) => self.promote(id, &claim, &mut held).await,
+                Effect::Settle(claim, settlement) => {
+                    stored(&mut held, tokens::settle(&self.table, id, &claim, &settlement).await)
+                }
                 Effect::End(outcome) => {
-                    self.tell(id, outcome).await;
-                    return outcome;
+                    let found = held.found.unwrap_or(Found::Nothing);
+                    let chain = held.tokens.as_ref().map(Tokens::chain);
+                    return Ran { outcome, cause: held.cause, found, chain };
                 }
             };
             (phase, effect) = rotation::step(phase, event, self.edge.now(), &run, &self.terms);
@@ -50,110 +75,136 @@ impl<T: Table, E: Edge> Refresher<T, E> {
     async fn read(&self, id: &CredentialId, held: &mut Held) -> Event {
         let found = match tokens::get(&self.table, id).await {
             Ok(found) => found,
-            Err(error) => return self.stored(Err(error)),
+            Err(error) => return stored(held, Err(error)),
         };
         let Some(found) = found else { return Event::Read(None) };
-        match found.refresh(&self.refresh_ring, id) {
-            Ok(Some(refresh)) => held.refresh = Some(refresh),
-            Ok(None) => return Event::Sealed,
+        let chain = found.chain();
+        let refresh = found.refresh(&self.refresh_ring, id);
+        held.tokens = Some(found);
+        match refresh {
+            Ok(refresh) if refresh.is_some() || !chain.upkeep.spends() => held.refresh = refresh,
+            Ok(_) => return Event::Sealed,
             Err(error) => {
                 tracing::error!(credential = id.as_str(), error = %Causes(&error), "not unsealed");
                 return Event::Sealed;
             }
         }
-        Event::Read(Some(found.chain()))
+        Event::Read(Some(chain))
     }
 
-    async fn spend(&self, id: &CredentialId, phase: &Phase, held: &mut Held) -> Event {
-        let (Phase::Spending(claim), Some(refresh)) = (phase, held.refresh.as_ref()) else {
-            unreachable!("a token is spent under a claim and after it was read")
+    async fn spend(&self, id: &CredentialId, claim: &Claim, held: &mut Held) -> Event {
+        let now = self.edge.now();
+        let exchange = async {
+            match (&held.refresh, claim.upkeep) {
+                (_, Upkeep::Renew) => self.oauth.renew(now).await,
+                (Some(refresh), _) => self.oauth.refresh(refresh, now).await,
+                (None, _) => unreachable!("a token is spent after it was read"),
+            }
         };
-        let answer = match self.oauth.refresh(refresh, self.edge.now()).await {
+        let answered = match tokio::time::timeout(duration(self.terms.spend), exchange).await {
+            Ok(answered) => answered,
+            Err(late) => Err(ExchangeError::Lost(late.into())),
+        };
+        let error = match answered {
             Ok(set) => {
                 let nonces = [self.edge.random(), self.edge.random()];
-                let generation = claim.generation + 1;
-                held.pair = Some(SealedPair::seal(self.rings(), id, generation, &set, Some(refresh), nonces));
-                Answer::Pair
+                let kept = held.refresh.as_ref();
+                held.pair =
+                    Some(SealedPair::seal(self.rings(), id, claim.generation + 1, &set, kept, nonces));
+                held.found = Some(Found::Success);
+                return Event::Answered(Answer::Pair);
             }
-            Err(error) => {
-                tracing::warn!(credential = id.as_str(), error = %Causes(&error), "not refreshed");
-                match error {
-                    ExchangeError::Answered(TokenError::Refused { .. }) => Answer::No,
-                    _ => Answer::Lost,
-                }
-            }
+            Err(error) => error,
         };
+        tracing::warn!(credential = id.as_str(), error = %Causes(&error), "not refreshed");
+        held.found = Some(Found::Failure);
+        let (answer, cause) = match error {
+            ExchangeError::Answered(TokenError::Refused { refusal: Refusal::Consumer, .. }) => {
+                (Answer::Unknown, Cause::ConsumerRefused)
+            }
+            ExchangeError::Answered(TokenError::Refused { .. }) => {
+                // Whether another refused token explains this refusal is asked only where it decides.
+                let alone = claim.refused_at.is_none()
+                    || matches!(refusals::last_is(&self.table, claim).await, Ok(true));
+                (if alone { Answer::No } else { Answer::Doubtful }, Cause::RefreshRefused)
+            }
+            ExchangeError::Answered(TokenError::Unreadable { .. }) => (Answer::Lost, Cause::AnswerUnreadable),
+            ExchangeError::Answered(TokenError::Unavailable { .. }) | ExchangeError::Lost(_) => {
+                (Answer::Lost, Cause::RefreshFailed)
+            }
+            ExchangeError::Unsent(_) => (Answer::Unsent, Cause::RefreshFailed),
+        };
+        held.cause = Some(cause);
         Event::Answered(answer)
     }
 
-    /// Stores the pair, again and again while the table does not answer. A write whose acknowledgement
-    /// was lost is found by reading.
-    async fn commit(&self, id: &CredentialId, claim: &Claim, held: &Held) -> Event {
-        let Some(pair) = &held.pair else { unreachable!("a commit follows a pair") };
-        let mut event = Event::StoreFailed;
-        for attempt in 1..=COMMIT_TRIES {
-            let now = self.edge.now();
-            event = self.stored(tokens::commit(&self.table, id, claim, pair, now, &self.terms).await);
-            match event {
-                Event::StoreFailed => tokio::time::sleep(Duration::from_millis(200) * attempt).await,
-                Event::Refused if attempt > 1 && self.is_stored(id, pair).await => return Event::Stored,
-                _ => break,
-            }
+    /// Stores the pair. A refusal may mean that an earlier try was accepted and its acknowledgement lost.
+    async fn commit(&self, id: &CredentialId, phase: &Phase, claim: &Claim, held: &mut Held) -> Event {
+        let Some(pair) = held.pair.clone() else { unreachable!("a commit follows a pair") };
+        let failures = if let Phase::Committing(_, failures) = phase { *failures } else { 0 };
+        if failures > 0 {
+            tokio::time::sleep(Duration::from_millis(200) * failures).await;
         }
-        event
+        let now = self.edge.now();
+        match stored(held, tokens::commit(&self.table, id, claim, &pair, now, &self.terms).await) {
+            Event::Refused => self.or_ours(id, &pair, held).await,
+            event => event,
+        }
     }
 
-    async fn is_stored(&self, id: &CredentialId, pair: &SealedPair) -> bool {
-        matches!(tokens::get(&self.table, id).await, Ok(Some(found)) if Tokens::is(&found, pair))
+    async fn or_ours(&self, id: &CredentialId, pair: &SealedPair, held: &mut Held) -> Event {
+        match tokens::get(&self.table, id).await {
+            Ok(Some(found)) if found.is(pair) => Event::Stored,
+            Ok(_) => Event::Refused,
+            Err(error) => stored(held, Err(error)),
+        }
     }
 
-    async fn settle(&self, id: &CredentialId, claim: &Claim, settlement: &Settlement) -> Event {
-        self.stored(tokens::settle(&self.table, id, claim, settlement).await)
+    async fn keep(&self, id: &CredentialId, claim: &Claim, held: &mut Held) -> Event {
+        let Some(pair) = held.pair.clone() else { unreachable!("a pair is kept that was bought") };
+        stored(held, tokens::keep(&self.table, id, &claim.origin(), &pair).await)
     }
 
-    fn stored(&self, result: Result<(), TableError>) -> Event {
-        match result {
+    async fn park(&self, id: &CredentialId, claim: &Claim, held: &Held) -> Event {
+        let Some(pair) = held.pair.clone() else { unreachable!("a pair is parked that was bought") };
+        let parked = Parked { credential: id.clone(), origin: claim.origin(), pair };
+        match self.parking.send(Outgoing::plain(json!(parked).to_string())).await {
             Ok(()) => Event::Stored,
-            Err(TableError::Refused) => Event::Refused,
             Err(error) => {
-                tracing::error!(error = %Causes(&error), "the table failed");
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "the queue failed");
                 Event::StoreFailed
             }
         }
     }
 
-    /// Writes what the run means for the credential, if that is news.
-    async fn tell(&self, id: &CredentialId, outcome: Outcome) {
-        tracing::info!(credential = id.as_str(), outcome = outcome.word(), "refresh");
-        let now = self.edge.now();
-        let Some(status) = status_after(outcome, now) else { return };
-        let known = match credentials::get(&self.table, id).await {
-            Ok(Some(credential)) => credential.status,
-            Ok(None) => return,
-            Err(error) => return self.untold(id, &error),
-        };
-        let news = (known.health, known.cause) != (status.health, status.cause);
-        if news && known.health != Health::Disabled {
-            match credentials::set_status(&self.table, id, &status).await {
-                Ok(()) | Err(TableError::Refused) => {}
-                Err(error) => self.untold(id, &error),
+    async fn promote(&self, id: &CredentialId, claim: &Claim, held: &mut Held) -> Event {
+        let nonces = [self.edge.random(), self.edge.random()];
+        let Some(spare) = held.tokens.as_ref().and_then(Tokens::spare) else { return Event::Sealed };
+        match spare.reseal(self.rings(), id, claim.generation + 1, nonces) {
+            Ok(pair) => {
+                let now = self.edge.now();
+                stored(held, tokens::promote(&self.table, id, claim, &pair, now, &self.terms).await)
+            }
+            Err(error) => {
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "not unsealed");
+                Event::Sealed
             }
         }
     }
+}
 
-    fn untold(&self, id: &CredentialId, error: &TableError) {
-        tracing::error!(credential = id.as_str(), error = %Causes(error), "status not stored");
+fn stored(held: &mut Held, result: Result<(), TableError>) -> Event {
+    match result {
+        Ok(()) => Event::Stored,
+        Err(TableError::Refused) => Event::Refused,
+        Err(error) => {
+            tracing::error!(error = %Causes(&error), "the table failed");
+            held.cause.get_or_insert(Cause::StoreFailed);
+            Event::StoreFailed
+        }
     }
 }
 
-fn status_after(outcome: Outcome, now: Timestamp) -> Option<Status> {
-    let (health, cause) = match outcome {
-        Outcome::NotDue | Outcome::Contested => return None,
-        Outcome::Rotated => (Health::Up, None),
-        Outcome::Transient => (Health::Degraded, Some(Cause::RefreshFailed)),
-        Outcome::Suspect => (Health::Degraded, Some(Cause::RefreshRefused)),
-        Outcome::Revoked => (Health::Down, Some(Cause::RotationLost)),
-        Outcome::Misconfigured => (Health::Degraded, Some(Cause::CannotUnseal)),
-    };
-    Some(Status { health, cause, since: now })
+fn duration(of: SignedDuration) -> Duration {
+    of.unsigned_abs()
 }

@@ -1,103 +1,175 @@
-//! A sweep: everything that is due, and everything that somebody nudged. It takes no other input and can
-//! be repeated at will.
+//! A sweep: everything that is due. It takes no input and can be repeated at will. A message of the
+//! refresh queue makes one credential due at once.
 
 use std::collections::BTreeMap;
 
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Edge, Table, TableError};
-use bucketwheel::rotation::{Nudge, Outcome};
+use bucketwheel::ports::{Cursor, Edge, Queue, Table, TokenEndpoint};
+use bucketwheel::rotation::{Outlook, forecast};
 use bucketwheel::store::tokens;
-use futures_util::StreamExt as _;
 use futures_util::stream;
+use futures_util::{Stream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Refresher;
+use crate::breaker::Leave;
+use crate::request::{Body, Message, messages};
 
 /// How many chains are worked on at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 /// How many due chains are read from the index at once.
 const PAGE: u32 = 100;
-/// No run begins when less time than this is left: one spend with its time-out and the commit.
-const ONE_RUN: SignedDuration = SignedDuration::from_secs(30);
 
 /// How many runs ended how.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Runs by outcome.
     pub runs: BTreeMap<&'static str, u32>,
+    /// Credentials whose state has changed, by what it is now.
+    pub changes: BTreeMap<&'static str, u32>,
+    /// Chains that were looked at, by how they stood before.
+    pub outlooks: BTreeMap<&'static str, u32>,
+    /// Chains that were due and not worked on, because Bitbucket fails.
+    pub held_back: u32,
     /// Whether something was left for the next sweep.
     pub cut_short: bool,
+    /// The messages that have to come again, as SQS wants it to be said.
+    #[serde(rename = "batchItemFailures")]
+    pub again: Vec<Value>,
 }
 
-/// The credentials that the messages of the refresh queue name. Any other event is the schedule's tick.
-pub fn nudged(event: &Value) -> Vec<CredentialId> {
-    let records = event["Records"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let nudge = |record: &Value| serde_json::from_str::<Nudge>(record["body"].as_str()?).ok();
-    records.iter().filter_map(nudge).map(|nudge| nudge.credential).collect()
+/// One chain's part in a report.
+#[derive(Default)]
+struct Line {
+    run: Option<&'static str>,
+    change: Option<&'static str>,
+    outlook: Option<Outlook>,
+    held_back: bool,
+    cut_short: bool,
+    again: Option<String>,
 }
 
-/// The time at which a sweep must be over, from Lambda's deadline in milliseconds since 1970.
-pub fn stop_at(deadline: u64) -> Timestamp {
-    let millisecond = i64::try_from(deadline).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX)
+impl Report {
+    fn add(&mut self, line: Line) {
+        let count = |map: &mut BTreeMap<&'static str, u32>, word| *map.entry(word).or_default() += 1;
+        line.run.into_iter().for_each(|word| count(&mut self.runs, word));
+        line.change.into_iter().for_each(|word| count(&mut self.changes, word));
+        line.outlook.into_iter().for_each(|outlook| count(&mut self.outlooks, outlook.word()));
+        self.held_back += u32::from(line.held_back);
+        self.cut_short |= line.cut_short;
+        self.again.extend(line.again.map(|id| json!({ "itemIdentifier": id })));
+    }
+
+    /// What is counted in metrics: every name is there each time, so that an alarm never lacks data.
+    pub fn counts(&self) -> BTreeMap<String, u32> {
+        const OUTCOMES: [&str; 6] = ["rotated", "transient", "parked", "suspect", "revoked", "misconfigured"];
+        const HEALTHS: [&str; 3] = ["up", "degraded", "down"];
+        const OUTLOOKS: [&str; 2] = ["endangered", "doubtful"];
+        let of = |map: &BTreeMap<&'static str, u32>, word| map.get(word).copied().unwrap_or_default();
+        let runs = OUTCOMES.map(|word| (format!("refresh_{word}"), of(&self.runs, word)));
+        let changes = HEALTHS.map(|word| (format!("credential_{word}"), of(&self.changes, word)));
+        let outlooks = OUTLOOKS.map(|word| (format!("chain_{word}"), of(&self.outlooks, word)));
+        let held_back = ("held_back".to_owned(), self.held_back);
+        runs.into_iter().chain(changes).chain(outlooks).chain([held_back]).collect()
+    }
 }
 
-impl<T: Table, E: Edge> Refresher<T, E> {
-    /// Works on the nudged credentials, then on all that are due, until little time is left.
-    pub async fn sweep(&self, nudged: &[CredentialId], stop_at: Timestamp) -> Report {
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+    /// Works on what the event's messages name, or on all that is due if there are none, until little
+    /// time is left before `stop_at`.
+    pub async fn handle(&self, event: &Value, stop_at: Timestamp) -> Report {
         let mut report = Report::default();
-        self.all(nudged.to_vec(), true, stop_at, &mut report).await;
-        for shard in 0..tokens::SHARDS {
-            if let Err(error) = self.shard(shard, stop_at, &mut report).await {
-                tracing::error!(shard, error = %Causes(&error), "due chains could not be read");
+        match messages(event) {
+            Some(messages) => {
+                let lines = stream::iter(messages).map(|message| self.message(message, stop_at));
+                self.all(lines, &mut report).await;
             }
+            None => self.sweep(stop_at, &mut report).await,
         }
-        tracing::info!(runs = ?report.runs, cut_short = report.cut_short, "sweep");
+        tracing::info!(
+            runs = ?report.runs,
+            changes = ?report.changes,
+            held_back = report.held_back,
+            cut_short = report.cut_short,
+            "sweep"
+        );
         report
     }
 
-    async fn shard(&self, shard: u8, stop_at: Timestamp, report: &mut Report) -> Result<(), TableError> {
+    async fn sweep(&self, stop_at: Timestamp, report: &mut Report) {
+        // Several sweeps at once begin in different places.
+        let [first] = self.edge.random();
+        let shards = (0..tokens::SHARDS).map(|n| n.wrapping_add(first % tokens::SHARDS) % tokens::SHARDS);
+        let due = stream::iter(shards).flat_map(|shard| self.due(shard));
+        self.all(due.map(|id| self.due_run(id, stop_at)), report).await;
+    }
+
+    async fn all(&self, lines: impl Stream<Item = impl Future<Output = Line>>, report: &mut Report) {
+        let mut lines = std::pin::pin!(lines.buffer_unordered(AT_ONCE));
+        while let Some(line) = lines.next().await {
+            report.add(line);
+        }
+    }
+
+    /// The due chains of one shard, read page by page as they are needed.
+    fn due(&self, shard: u8) -> impl Stream<Item = CredentialId> {
+        let until = self.edge.now();
+        stream::unfold(Some(None::<Cursor>), move |after| async move {
+            let after = after?;
+            match tokens::due(&self.table, shard, until, PAGE, after.as_ref()).await {
+                Ok((ids, next)) => Some((ids, next.map(Some))),
+                Err(error) => {
+                    tracing::error!(shard, error = %Causes(&error), "due chains could not be read");
+                    None
+                }
+            }
+        })
+        .flat_map(stream::iter)
+    }
+
+    async fn message(&self, message: Message, stop_at: Timestamp) -> Line {
+        let id = message.body.credential().clone();
+        let again = match &message.body {
+            Body::Nudge(_) => return self.one(&id, true, stop_at).await,
+            Body::Parked(parked) => self.adopt(parked).await,
+        };
+        match again {
+            Ok(adoption) => {
+                tracing::info!(credential = id.as_str(), ?adoption, "a parked pair came home");
+                self.one(&id, false, stop_at).await
+            }
+            Err(error) => {
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "a pair stays parked");
+                Line { again: Some(message.id), ..Line::default() }
+            }
+        }
+    }
+
+    async fn due_run(&self, id: CredentialId, stop_at: Timestamp) -> Line {
+        self.one(&id, false, stop_at).await
+    }
+
+    async fn one(&self, id: &CredentialId, nudged: bool, stop_at: Timestamp) -> Line {
         let now = self.edge.now();
-        let mut after = None;
-        loop {
-            let (due, next) = tokens::due(&self.table, shard, now, PAGE, after.as_ref()).await?;
-            self.all(due, false, stop_at, report).await;
-            if next.is_none() || report.cut_short {
-                return Ok(());
-            }
-            after = next;
+        if stop_at.duration_since(now) < self.longest_run() {
+            return Line { cut_short: true, ..Line::default() };
         }
+        let leave = self.breaker.leave(now);
+        if leave == Leave::Refused {
+            return Line { held_back: true, ..Line::default() };
+        }
+        let ran = self.run(id, nudged).await;
+        self.breaker.found(leave, ran.found, self.edge.now(), &self.terms);
+        let outlook = ran.chain.as_ref().map(|chain| forecast(chain, now, &self.terms).outlook);
+        let change = self.tell(id, &ran).await.map(|health| health.word());
+        Line { run: Some(ran.outcome.word()), change, outlook, ..Line::default() }
     }
 
-    async fn all(&self, ids: Vec<CredentialId>, nudged: bool, stop_at: Timestamp, report: &mut Report) {
-        let runs = stream::iter(ids).map(|id| async move {
-            let in_time = stop_at.duration_since(self.edge.now()) >= ONE_RUN;
-            if in_time { Some(self.run(&id, nudged).await) } else { None }
-        });
-        let outcomes: Vec<Option<Outcome>> = runs.buffer_unordered(AT_ONCE).collect().await;
-        for outcome in outcomes {
-            match outcome {
-                Some(outcome) => *report.runs.entry(outcome.word()).or_default() += 1,
-                None => report.cut_short = true,
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn nudges_are_read_and_anything_else_is_a_tick() {
-        let event = json!({"Records": [{"body": "{\"credential\":\"c1\"}"}, {"body": "?"}, {}]});
-        assert_eq!(nudged(&event), ["c1".parse().expect("an id")]);
-        assert_eq!(nudged(&json!({"source": "aws.scheduler"})), []);
-        assert_eq!(nudged(&json!(null)), []);
+    /// A run that has to let a lease lapse first, with its spend and the commit.
+    fn longest_run(&self) -> SignedDuration {
+        self.terms.lease + self.terms.spend + SignedDuration::from_secs(10)
     }
 }

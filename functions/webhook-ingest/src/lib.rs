@@ -2,35 +2,60 @@
 //!
 //! Bitbucket gives ten seconds, and sends again only after an answer of 500 to 599, at most twice and at
 //! once (<https://support.atlassian.com/bitbucket-cloud/docs/troubleshoot-webhooks/>). So a delivery that
-//! cannot be stored is answered 503, and 4xx is for a sender who is proven wrong.
+//! the queue does not take is parked in the table and still answered 202; what cannot be stored at all is
+//! answered 503; and 4xx is for a sender who is proven wrong. What is parked is drained by the same
+//! function, woken by a schedule.
+//!
+//! ```text
+//! request ─▶ size ─▶ signature header ─▶ hook ─▶ verify ─▶ wrap ─▶ something waits? ─no─▶ queue ─▶ 202
+//!                                                                       │ yes              │ fails
+//!                                                                       └─────▶ park ◀─────┘ ─▶ 202
+//! schedule ─▶ drain: parked, oldest first per group ─▶ queue
+//! ```
 
+mod drain;
 mod known;
+mod onward;
 mod request;
+mod ring;
+mod waiting;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
-use bucketwheel::event::{Delivery, Enveloped};
-use bucketwheel::ports::{Outgoing, Queue, QueueError, Table, TableError};
-use bucketwheel::seal::{Keyring, OpenError};
+use bucketwheel::event::Delivery;
+use bucketwheel::ports::{Edge, Keys, KeysError, Queue, QueueError, Table, TableError};
+use bucketwheel::seal::OpenError;
 use bucketwheel::signature::{Claimed, Verified, verify};
+pub use drain::Drained;
 use jiff::Timestamp;
-use known::Known;
-pub use request::{Request, Response};
+use known::{Hook, Known};
+pub use request::{Event, Request, Response};
+use ring::Ring;
+use serde::Serialize;
+use tokio::time::timeout;
+use waiting::Waiting;
 
 /// The largest body that is looked at, in bytes. Bitbucket sends up to 256 KiB.
 pub const LARGEST_BODY: usize = 1024 * 1024;
-/// The largest message that SQS takes, in bytes.
-const LARGEST_MESSAGE: usize = 1024 * 1024;
+/// One attempt at the table, the queue or the keyring takes no longer than this.
+pub const ATTEMPT: Duration = Duration::from_millis(900);
 /// Time for all of it. Within this the answer is 202 or 503, whatever the table and the queue do.
 const PATIENCE: Duration = Duration::from_secs(7);
+/// Time for the hook and its secrets.
+const LOOKUP: Duration = Duration::from_millis(2_500);
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// It is on the events queue.
     Accepted,
+    /// It is on the events queue, and the table could not be asked whether others wait before it.
+    Unasked,
+    /// It waits in the table for the events queue.
+    Parked,
     /// Its signature is missing or wrong, or there is no such credential. The two look alike.
     Rejected,
     /// It is larger than a delivery can be.
@@ -43,7 +68,7 @@ impl Answer {
     /// As API Gateway wants it.
     pub fn response(self) -> Response {
         match self {
-            Answer::Accepted => Response::new(202, "accepted"),
+            Answer::Accepted | Answer::Unasked | Answer::Parked => Response::new(202, "accepted"),
             Answer::Rejected => Response::new(401, "signature missing or wrong"),
             Answer::TooLarge => Response::new(413, "larger than 1 MiB"),
             Answer::Unavailable => Response::new(503, "try again"),
@@ -51,35 +76,70 @@ impl Answer {
     }
 }
 
+/// What the function gives back.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Done {
+    /// To API Gateway.
+    Answered(Response),
+    /// To whoever woke it.
+    Drained(Drained),
+}
+
 /// Why a delivery could not be stored.
 #[derive(Debug, thiserror::Error)]
 enum Unstored {
-    #[error("the hook's secret could not be read")]
+    #[error("API Gateway's base64 is broken")]
+    Base64,
+    #[error("the hook's secrets could not be read")]
     Table(#[from] TableError),
-    #[error("the hook's secret could not be opened")]
+    #[error("the hook's secrets could not be opened")]
     Seal(#[from] OpenError),
+    #[error("the hook's secrets could not be opened")]
+    Keys(#[from] KeysError),
+    #[error("the hook's secrets could not be read in time")]
+    Slow,
+    #[error("the signature does not match, but there may be a newer secret")]
+    Unproven,
     #[error("the delivery could not be put on the events queue")]
     Queue(#[from] QueueError),
+    #[error("others may wait, and the table cannot be asked")]
+    Unasked,
 }
 
-/// The function with its table, its queue and its keyring.
+/// The function with its table, its queue, its keyring and its edge.
 #[derive(Debug)]
-pub struct Ingest<T, Q> {
+pub struct Ingest<T, Q, K, E> {
     table: T,
     events: Q,
-    ring: Keyring,
+    ring: Ring<K>,
+    edge: E,
     known: Known,
+    waiting: Waiting,
 }
 
-impl<T: Table, Q: Queue> Ingest<T, Q> {
+impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
     /// An ingest that knows no hook yet.
-    pub fn new(table: T, events: Q, ring: Keyring) -> Self {
-        Self { table, events, ring, known: Known::default() }
+    pub fn new(table: T, events: Q, keys: K, edge: E) -> Self {
+        let (ring, known, waiting) = (Ring::new(keys), Known::default(), Waiting::default());
+        Self { table, events, ring, edge, known, waiting }
+    }
+
+    /// Handles one event: answers a request, or drains.
+    pub async fn woken(&self, event: &str) -> Done {
+        match Event::parse(event) {
+            Event::Request(request) => Done::Answered(Box::pin(self.handle(&request)).await.response()),
+            Event::Unreadable(error) => {
+                tracing::error!(line = error.line(), column = error.column(), "request not understood");
+                Done::Answered(Answer::Unavailable.response())
+            }
+            Event::Wake => Done::Drained(Box::pin(self.drain()).await),
+        }
     }
 
     /// Handles one request.
-    pub async fn handle(&self, request: &Request<'_>, now: Timestamp) -> Answer {
-        let answer = match tokio::time::timeout(PATIENCE, self.take(request, now)).await {
+    pub async fn handle(&self, request: &Request<'_>) -> Answer {
+        let answer = match timeout(PATIENCE, self.take(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 tracing::error!(error = %Causes(&error), "delivery not stored");
@@ -91,7 +151,7 @@ impl<T: Table, Q: Queue> Ingest<T, Q> {
             }
         };
         tracing::info!(
-            credential = request.credential(),
+            credential = request.credential().parse::<CredentialId>().ok().as_ref().map(CredentialId::as_str),
             event_key = request.event_key(),
             request_id = request.request_id(),
             bytes = request.size(),
@@ -101,16 +161,17 @@ impl<T: Table, Q: Queue> Ingest<T, Q> {
         answer
     }
 
-    async fn take(&self, request: &Request<'_>, now: Timestamp) -> Result<Answer, Unstored> {
+    async fn take(&self, request: &Request<'_>) -> Result<Answer, Unstored> {
         if request.size() > LARGEST_BODY {
             return Ok(Answer::TooLarge);
         }
-        let Some(body) = request.body() else { return Ok(Answer::Rejected) };
+        let body = request.body().ok_or(Unstored::Base64)?;
+        let Ok(claimed) = request.claimed() else { return Ok(Answer::Rejected) };
         let Ok(credential) = request.credential().parse::<CredentialId>() else {
             return Ok(Answer::Rejected);
         };
-        let Ok(claimed) = Claimed::parse(request.signature()) else { return Ok(Answer::Rejected) };
-        let Some(verified) = self.verified(&credential, &body, claimed, now).await? else {
+        let now = self.edge.now();
+        let Some(verified) = self.verified(&credential, &body, &claimed, now).await? else {
             return Ok(Answer::Rejected);
         };
         let delivery = Delivery {
@@ -123,40 +184,57 @@ impl<T: Table, Q: Queue> Ingest<T, Q> {
             traceparent: request.traceparent(),
             received_at: now,
         };
-        self.enqueue(delivery.envelope()).await
-    }
-
-    async fn enqueue(&self, Enveloped { id, group, text }: Enveloped) -> Result<Answer, Unstored> {
-        if text.len() > LARGEST_MESSAGE {
-            return Ok(Answer::TooLarge);
-        }
-        self.events.send(Outgoing { body: text, group: Some(group), dedup: Some(id) }).await?;
-        Ok(Answer::Accepted)
+        Box::pin(self.onward(&credential, delivery.envelope())).await
     }
 
     /// Checks the signature against the secrets that are known, and against the table's if those may be
-    /// out of date.
+    /// out of date. None only where the table's own secrets do not match: a secret that is newer than
+    /// what this process knows must not cost a delivery.
     async fn verified<'b>(
         &self,
         credential: &CredentialId,
         body: &'b [u8],
-        claimed: Claimed,
+        claimed: &Claimed,
         now: Timestamp,
     ) -> Result<Option<Verified<'b>>, Unstored> {
-        if let Some(secrets) = self.known.fresh(credential, now) {
-            let verified = verify(body, claimed, &secrets);
-            if verified.is_some() || !self.known.may_reread(credential, now) {
+        let known = self.known.get(credential);
+        if let Some(hook) = known.as_ref().filter(|hook| hook.is_fresh(now)) {
+            let verified = verify(body, claimed, &hook.secrets);
+            if verified.is_some() {
                 return Ok(verified);
             }
+            if !self.known.may_reread(now) {
+                return Err(Unstored::Unproven);
+            }
         }
+        let read = timeout(LOOKUP, self.read(credential, now)).await;
+        match read.unwrap_or(Err(Unstored::Slow)) {
+            Ok(hook) => Ok(verify(body, claimed, &hook.secrets)),
+            Err(error) => {
+                let hook = known.filter(|hook| hook.may_stand_in(now));
+                match hook.and_then(|hook| verify(body, claimed, &hook.secrets)) {
+                    Some(verified) => {
+                        tracing::warn!(error = %Causes(&error), "verified with what was read earlier");
+                        Ok(Some(verified))
+                    }
+                    None => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn read(&self, credential: &CredentialId, now: Timestamp) -> Result<Arc<Hook>, Unstored> {
         let found = bucketwheel::store::hooks::get(&self.table, credential).await?;
         let secrets = match found {
-            Some(sealed) => sealed.open(&self.ring, credential)?,
+            Some(sealed) => match sealed.open(&*self.ring.get(now).await?, credential) {
+                Err(OpenError::UnknownKey(_)) if let Some(newer) = self.ring.newer(now).await? => {
+                    sealed.open(&newer, credential)?
+                }
+                opened => opened?,
+            },
             None => Vec::new(),
         };
-        let verified = verify(body, claimed, &secrets);
-        self.known.remember(credential, secrets, now);
-        Ok(verified)
+        Ok(self.known.remember(credential, Hook { secrets, read_at: now }))
     }
 }
 

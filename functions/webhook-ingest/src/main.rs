@@ -1,28 +1,30 @@
 //! Wiring of webhook-ingest: settings, adapters, and the Lambda runtime.
 
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
-use bucketwheel::ports::Edge;
+use bucketwheel::aws::{Account, DynamoTable, Host, SecretKeyring, SqsQueue};
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
-use webhook_ingest::{Ingest, Request};
+use webhook_ingest::{ATTEMPT, Ingest};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let mut settings = config::from_env();
     telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
-    let account = Account::from(&mut settings);
+    let account = Account::from(&mut settings).impatient(ATTEMPT);
     let table = settings.text("BUCKETWHEEL_TABLE");
     let events = settings.text("BUCKETWHEEL_EVENTS_QUEUE");
     let keyring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     settings.finish()?;
 
-    let ring = Secrets::new(&account).keyring(&keyring).await?;
-    let ingest = Ingest::new(DynamoTable::new(&account, table), SqsQueue::new(&account, events), ring);
+    let ingest = Ingest::new(
+        DynamoTable::new(&account, table),
+        SqsQueue::new(&account, events),
+        SecretKeyring::new(&account, keyring),
+        Host,
+    );
     let ingest = &ingest;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        let request = Request::parse(event.payload.get())?;
-        Ok::<_, Error>(ingest.handle(&request, Host.now()).await.response())
+        Ok::<_, Error>(ingest.woken(event.payload.get()).await)
     }))
     .await
 }

@@ -1,34 +1,67 @@
 //! The request as API Gateway's HTTP API hands it over, payload format 2.0
 //! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
-//! Only what is needed is read, and texts are borrowed where they have no escapes.
+//! Only what is needed is read.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bucketwheel::signature::{Claimed, NotASignature};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// What the function is woken by.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request to the webhook address.
+    Request(Request<'a>),
+    /// A request that API Gateway would not write: it is answered all the same.
+    Unreadable(serde_json::Error),
+    /// Anything else, such as the schedule.
+    Wake,
+}
+
+impl<'a> Event<'a> {
+    /// Tells a request from everything else.
+    pub fn parse(event: &'a str) -> Self {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Shape {
+            request_context: Option<IgnoredAny>,
+        }
+        match serde_json::from_str(event) {
+            Ok(Shape { request_context: Some(_) }) => match Request::parse(event) {
+                Ok(request) => Event::Request(request),
+                Err(error) => Event::Unreadable(error),
+            },
+            Ok(Shape { request_context: None }) | Err(_) => Event::Wake,
+        }
+    }
+}
 
 /// A request to the webhook address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<'a> {
-    #[serde(borrow, default)]
-    headers: HashMap<&'a str, Cow<'a, str>>,
+    #[serde(default)]
+    headers: HashMap<String, String>,
     #[serde(borrow, default)]
     body: Option<Cow<'a, str>>,
     #[serde(default)]
     is_base64_encoded: bool,
-    #[serde(borrow, default)]
-    path_parameters: Option<PathParameters<'a>>,
+    #[serde(default)]
+    path_parameters: Option<PathParameters>,
 }
 
 #[derive(Debug, Deserialize)]
-struct PathParameters<'a> {
-    #[serde(borrow)]
-    credential_id: Cow<'a, str>,
+struct PathParameters {
+    #[serde(default)]
+    credential_id: String,
 }
 
+/// Bitbucket signs in the first; senders and proxies made for other hosts write the second.
+const SIGNATURES: [&str; 2] = ["x-hub-signature", "x-hub-signature-256"];
 /// Longer header values than these are not Bitbucket's and are left out.
 const LONGEST_ID: usize = 64;
 const LONGEST_TRACE: usize = 128;
@@ -44,10 +77,15 @@ impl<'a> Request<'a> {
         self.path_parameters.as_ref().map_or("", |parameters| &parameters.credential_id)
     }
 
-    /// An upper bound of the body's size in bytes, without decoding it.
+    /// The body's size in bytes, without decoding it.
     pub fn size(&self) -> usize {
-        let length = self.body.as_ref().map_or(0, |body| body.len());
-        if self.is_base64_encoded { length / 4 * 3 } else { length }
+        let body = self.body.as_deref().unwrap_or_default();
+        if self.is_base64_encoded {
+            let padding = body.bytes().rev().take_while(|b| *b == b'=').count().min(2);
+            (body.len() / 4 * 3).saturating_sub(padding)
+        } else {
+            body.len()
+        }
     }
 
     /// The body's bytes; none if API Gateway's base64 is broken.
@@ -60,8 +98,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    pub(crate) fn signature(&self) -> Option<&str> {
-        self.header("x-hub-signature")
+    pub(crate) fn claimed(&self) -> Result<Claimed, NotASignature> {
+        Claimed::parse(SIGNATURES.into_iter().flat_map(|name| self.headers(name)))
     }
 
     /// `X-Event-Key`, or `unknown` where the header is missing or not a key: nobody signs it.
@@ -82,7 +120,7 @@ impl<'a> Request<'a> {
     }
 
     pub(crate) fn attempt(&self) -> Option<u32> {
-        self.header("x-attempt-number").and_then(|value| value.trim().parse().ok())
+        self.headers("x-attempt-number").next().and_then(|value| value.trim().parse().ok())
     }
 
     pub(crate) fn traceparent(&self) -> Option<&str> {
@@ -93,20 +131,18 @@ impl<'a> Request<'a> {
         let fits = |value: &&str| {
             (1..=longest).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_graphic())
         };
-        self.header(name).map(str::trim).filter(fits)
+        self.headers(name).next().map(str::trim).filter(fits)
     }
 
-    /// API Gateway writes header names in lower case; a caller in front of it may not.
-    fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.get(name);
-        let found = found
-            .or_else(|| self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
-        found.map(|value| &**value)
+    /// The values of a header. API Gateway writes names in lower case; a caller in front of it may not,
+    /// and then a name may be there twice.
+    fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
     }
 }
 
 /// The answer as API Gateway wants it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     status_code: u16,

@@ -55,7 +55,8 @@ impl Console {
         self.send(self.client.post(self.url("connect-links")).json(body)).await
     }
 
-    pub(crate) async fn credentials(&self) -> Result<Vec<Value>, Error> {
+    /// All credentials, or those that fit the filter.
+    pub(crate) async fn credentials(&self, filter: &[(&'static str, String)]) -> Result<Vec<Value>, Error> {
         #[derive(Deserialize)]
         struct Page {
             values: Vec<Value>,
@@ -63,11 +64,16 @@ impl Console {
         }
         let mut all = Vec::new();
         let mut query = vec![("limit", "100".to_owned())];
+        query.extend_from_slice(filter);
+        let first = query.len();
         loop {
             let page: Page = self.send(self.client.get(self.url("credentials")).query(&query)).await?;
             all.extend(page.values);
             match page.next {
-                Some(next) => query = vec![("limit", "100".to_owned()), ("after", next)],
+                Some(next) => {
+                    query.truncate(first);
+                    query.push(("after", next));
+                }
                 None => return Ok(all),
             }
         }
@@ -75,6 +81,28 @@ impl Console {
 
     pub(crate) async fn credential(&self, id: &str) -> Result<Value, Error> {
         self.send(self.client.get(self.url(&format!("credentials/{id}")))).await
+    }
+
+    pub(crate) async fn audit(&self, id: &str) -> Result<Vec<Value>, Error> {
+        #[derive(Deserialize)]
+        struct Trail {
+            values: Vec<Value>,
+        }
+        let trail: Trail = self.send(self.client.get(self.url(&format!("credentials/{id}/audit")))).await?;
+        Ok(trail.values)
+    }
+
+    pub(crate) async fn change(&self, id: &str, change: &Value) -> Result<Value, Error> {
+        self.send(self.client.patch(self.url(&format!("credentials/{id}"))).json(change)).await
+    }
+
+    /// Switches a credential: `disable` or `enable`.
+    pub(crate) async fn switch(&self, id: &str, to: &str) -> Result<Value, Error> {
+        self.send(self.client.post(self.url(&format!("credentials/{id}/{to}")))).await
+    }
+
+    pub(crate) async fn delete(&self, id: &str) -> Result<Value, Error> {
+        self.send(self.client.delete(self.url(&format!("credentials/{id}")))).await
     }
 
     /// Submits a call and waits up to half a minute for its outcome.

@@ -1,9 +1,11 @@
 //! The `bucketwheel` command.
 
 mod console;
+mod credentials;
 mod demo;
 mod local;
 mod profile;
+mod rotate;
 mod verbs;
 
 use std::path::PathBuf;
@@ -12,7 +14,9 @@ use std::process::ExitCode;
 use bucketwheel::call::Problem;
 use clap::{Parser, Subcommand};
 
+use crate::credentials::Credentials;
 use crate::profile::Profile;
+use crate::rotate::{Rotate, Step};
 
 /// Bucketwheel: a Bitbucket Cloud integration that loses neither webhooks nor tokens.
 #[derive(Debug, Parser)]
@@ -34,22 +38,17 @@ enum Verb {
     /// Show on the running system: a connect, a webhook, a refresh and a call
     Demo,
     /// Make a link with which one person connects one Bitbucket account
-    Connect {
-        /// The workspace that the credential is meant for: its slug, or its uuid with braces
-        #[arg(long)]
-        workspace: String,
-        /// What to call the credential
-        #[arg(long)]
-        label: String,
-        /// The end user that it belongs to, in your own words
-        #[arg(long)]
-        owner: Option<String>,
-        /// Renew this credential instead of making a new one
-        #[arg(long)]
-        credential: Option<String>,
+    Connect(verbs::Wanted),
+    /// Look at credentials, and change them
+    Credentials {
+        #[command(subcommand)]
+        verb: Option<Credentials>,
     },
-    /// List the credentials and what they are worth
-    Credentials,
+    /// Replace secrets before they grow old
+    Rotate {
+        #[command(subcommand)]
+        what: Rotate,
+    },
     /// Send one Bitbucket API call through the worker and print the answer
     Call(verbs::CallArguments),
 }
@@ -65,6 +64,8 @@ enum Error {
     Console(#[from] console::Error),
     #[error(transparent)]
     Demo(#[from] demo::Error),
+    #[error(transparent)]
+    Rotate(#[from] rotate::Error),
     #[error("there {}; say which with --credential", match .0 { 0 => "is no credential yet".to_owned(), n => format!("are {n} credentials") })]
     WhichCredential(usize),
     #[error("the call did not succeed: {code}\n  cause       {cause}\n  resolution  {resolution}", code = .0.code, cause = .0.cause, resolution = .0.resolution)]
@@ -96,10 +97,14 @@ async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
     match verb {
         Verb::Local(arguments) => local::run(arguments, &path).await,
         Verb::Demo => demo::run(running()?).await,
-        Verb::Connect { workspace, label, owner, credential } => {
-            verbs::connect(&running()?, &workspace, &label, owner, credential).await
+        Verb::Connect(wanted) => verbs::connect(&running()?, &wanted).await,
+        Verb::Credentials { verb } => {
+            let verb = verb.unwrap_or(Credentials::List { owner: None, workspace: None });
+            Ok(credentials::obey(&running()?, verb).await?)
         }
-        Verb::Credentials => verbs::credentials(&running()?).await,
+        Verb::Rotate { what: Rotate::Keys { step } } => {
+            Ok(rotate::keys(&running()?, step.unwrap_or(Step::Report)).await?)
+        }
         Verb::Call(arguments) => verbs::call(&running()?, arguments).await,
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Profile {
     pub(crate) table: String,
     pub(crate) events_queue: String,
     pub(crate) results_queue: String,
+    pub(crate) hook_keyring: String,
+    pub(crate) access_keyring: String,
+    pub(crate) refresh_keyring: String,
     pub(crate) operator_token: String,
 }
 
@@ -42,6 +45,9 @@ impl Profile {
             table: outputs.table_name.clone(),
             events_queue: outputs.events_queue_url.clone(),
             results_queue: outputs.results_queue_url.clone(),
+            hook_keyring: outputs.hook_keyring.clone(),
+            access_keyring: outputs.access_keyring.clone(),
+            refresh_keyring: outputs.refresh_keyring.clone(),
             operator_token: outputs.operator_token.clone(),
         }
     }

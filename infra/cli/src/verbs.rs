@@ -3,30 +3,55 @@
 use std::collections::BTreeMap;
 
 use bucketwheel::call::Method;
-use serde_json::{Value, json};
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::Error;
 use crate::console::Console;
 use crate::profile::Profile;
 
-pub(crate) async fn connect(
-    profile: &Profile,
-    workspace: &str,
-    label: &str,
+/// What a connect link is for. To reconnect, the credential is enough: what is left out stays as it is.
+#[derive(Debug, Args, Serialize)]
+pub(crate) struct Wanted {
+    /// The workspace that the credential is meant for: its slug, or its uuid with braces
+    #[arg(long, required_unless_present = "credential")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
+    /// What to call the credential
+    #[arg(long, required_unless_present = "credential")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// The end user that it belongs to, in your own words
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
+    /// How it is authorised, such as oauth_user or api_token_user; GET /api/kinds lists and explains them
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// The repository's slug or the project's key, for an access token of one
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    /// A scope that is wanted; may be repeated
+    #[arg(long = "scope")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<String>,
+    /// Renew this credential instead of making a new one
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<String>,
-) -> Result<(), Error> {
+    /// Let another account take the place of the one that was connected before
+    #[arg(long, requires = "credential")]
+    allow_other_account: bool,
+}
+
+pub(crate) async fn connect(profile: &Profile, wanted: &Wanted) -> Result<(), Error> {
     let console = Console::new(profile)?;
-    let mut body = json!({ "workspace": workspace, "label": label });
-    if let Some(owner) = owner {
-        body["owner"] = owner.into();
-    }
-    if let Some(credential) = credential {
-        body["credential"] = credential.into();
-    }
-    let link = console.connect_link(&body).await?;
+    let link = console.connect_link(&json!(wanted)).await?;
     say(&format!(
-        "Send this link to the person whose account it is. It works once, until {}.",
+        "Send this link to the person whose account or token it is. It works once, until {}.",
         link.expires_at
     ));
     say(&format!("  {}", link.url));
@@ -34,28 +59,8 @@ pub(crate) async fn connect(
     Ok(())
 }
 
-pub(crate) async fn credentials(profile: &Profile) -> Result<(), Error> {
-    let all = Console::new(profile)?.credentials().await?;
-    if all.is_empty() {
-        say("No credentials yet. Make a link with `bucketwheel connect --workspace … --label …`.");
-        return Ok(());
-    }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    say(&format!(
-        "{:<26}  {:<8}  {:<20}  {:<20}  {}",
-        "CREDENTIAL", "STATE", "LABEL", "ACCOUNT", "WORKSPACE"
-    ));
-    for one in &all {
-        let account = text(&one["account"]["display_name"]);
-        let (id, label, workspace) = (text(&one["id"]), text(&one["label"]), text(&one["workspace"]));
-        let state = text(&one["status"]["health"]);
-        say(&format!("{id:<26}  {state:<8}  {label:<20}  {account:<20}  {workspace}"));
-    }
-    Ok(())
-}
-
 /// One call, as it is written on the command line.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Args)]
 pub(crate) struct CallArguments {
     /// GET, POST, PUT, PATCH or DELETE
     #[arg(value_parser = method)]
@@ -99,7 +104,7 @@ pub(crate) async fn call(profile: &Profile, arguments: CallArguments) -> Result<
     let console = Console::new(profile)?;
     let credential = match arguments.credential {
         Some(credential) => credential,
-        None => match console.credentials().await?.as_slice() {
+        None => match console.credentials(&[]).await?.as_slice() {
             [one] => one["id"].as_str().unwrap_or_default().to_owned(),
             all => return Err(Error::WhichCredential(all.len())),
         },

@@ -39,8 +39,12 @@ pub struct Outputs {
     pub refresh_queue_url: String,
     /// The table.
     pub table_name: String,
+    /// The keyring that seals hook secrets.
+    pub hook_keyring: String,
     /// The keyring that seals access tokens.
     pub access_keyring: String,
+    /// The keyring that seals refresh tokens.
+    pub refresh_keyring: String,
     /// The token with which an operator enters. It opens this local stack only.
     pub operator_token: String,
 }
@@ -109,7 +113,9 @@ pub(crate) async fn deploy(
         results_queue_url: take("ResultsQueueUrl"),
         refresh_queue_url: take("RefreshQueueUrl"),
         table_name: take("TableName"),
+        hook_keyring: take("HookKeyringName"),
         access_keyring: take("AccessKeyringName"),
+        refresh_keyring: take("RefreshKeyringName"),
         operator_token: operator["token"].as_str().unwrap_or_default().to_owned(),
     })
 }

@@ -1,9 +1,11 @@
 //! Secrets Manager.
 
 use aws_sdk_secretsmanager::Client;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::{Account, client};
+use super::{Account, Host, client};
+use crate::error::Causes;
+use crate::ports::{Edge as _, Keys, KeysError};
 use crate::seal::{Keyring, KeyringError};
 
 /// The secrets of this deployment.
@@ -16,7 +18,7 @@ pub struct Secrets {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// Secrets Manager did not give it.
-    #[error("secret {name} could not be read")]
+    #[error("secret {name} could not be read or written")]
     Unavailable {
         /// The secret's name.
         name: String,
@@ -58,13 +60,61 @@ impl Secrets {
     /// A keyring.
     pub async fn keyring(&self, name: &str) -> Result<Keyring, SecretError> {
         let text = self.text(name).await?;
-        Keyring::parse(&text).map_err(|source| SecretError::NotAKeyring { name: name.to_owned(), source })
+        Keyring::read(name, &text, Host.now())
+            .map_err(|source| SecretError::NotAKeyring { name: name.to_owned(), source })
+    }
+
+    /// Reads those keyrings again that are old. A process lives for hours; so it learns of new keys before
+    /// they seal. While Secrets Manager does not answer, the keys stay as they are.
+    pub async fn renew(&self, rings: &[&Keyring]) {
+        let now = Host.now();
+        for ring in rings.iter().filter(|ring| ring.is_old(now)) {
+            let name = ring.name();
+            ring.tried(now);
+            let renewed = match self.text(name).await {
+                Ok(text) => ring
+                    .renew(&text, now)
+                    .map_err(|source| SecretError::NotAKeyring { name: name.to_owned(), source }),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = renewed {
+                tracing::warn!(error = %Causes(&error), "the keyring stays as it was");
+            }
+        }
+    }
+
+    /// Replaces the text of a secret. No function may do this; an operator's own AWS credentials may.
+    pub async fn put(&self, name: &str, text: &SecretString) -> Result<(), SecretError> {
+        let put = self.client.put_secret_value().secret_id(name).secret_string(text.expose_secret());
+        put.send()
+            .await
+            .map(|_| ())
+            .map_err(|error| SecretError::Unavailable { name: name.to_owned(), source: error.into() })
     }
 
     /// A secret whose text is JSON.
     pub async fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, SecretError> {
-        use secrecy::ExposeSecret;
         let text = self.text(name).await?;
         serde_json::from_str(text.expose_secret()).map_err(|_| SecretError::Malformed(name.to_owned()))
+    }
+}
+
+/// One keyring, read when it is asked for.
+#[derive(Debug, Clone)]
+pub struct SecretKeyring {
+    secrets: Secrets,
+    name: String,
+}
+
+impl SecretKeyring {
+    /// The keyring in the secret called `name`.
+    pub fn new(account: &Account, name: String) -> Self {
+        Self { secrets: Secrets::new(account), name }
+    }
+}
+
+impl Keys for SecretKeyring {
+    async fn ring(&self) -> Result<Keyring, KeysError> {
+        self.secrets.keyring(&self.name).await.map_err(|error| KeysError(Box::new(error)))
     }
 }

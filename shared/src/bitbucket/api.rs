@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use reqwest::redirect::Policy;
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{NoClient, TIME_OUT, client};
 use crate::call::{Answer, ApiPath, Method, Wire};
-use crate::credential::Account;
-use crate::token::AccessToken;
+use crate::credential::Scopes;
+use crate::token::Authorization;
 
 /// The longest answer that is taken. A whole outcome must fit into an item of the table (400 KB) and a
 /// message of a queue (1 MiB).
@@ -69,17 +72,17 @@ impl Api {
     /// is followed, with the same method, only inside the API: no token leaves for another host.
     pub async fn send(
         &self,
-        token: &AccessToken,
+        authorization: &Authorization,
         wire: &Wire,
         patience: Duration,
     ) -> Result<Answer, SendError> {
-        let mut answer = self.send_once(token, wire, patience).await?;
+        let mut answer = self.send_once(authorization, wire, patience).await?;
         let mut hops = 0;
         while (300..400).contains(&answer.status) && answer.status != 304 && hops < MOST_REDIRECTS {
             let link = answer.headers.get("location").map(|link| ApiPath::follow(link, &self.base));
             let Some(Ok((path, query))) = link else { break };
             let wire = Wire { path, query, ..wire.clone() };
-            answer = self.send_once(token, &wire, patience).await?;
+            answer = self.send_once(authorization, &wire, patience).await?;
             hops += 1;
         }
         Ok(answer)
@@ -87,7 +90,7 @@ impl Api {
 
     async fn send_once(
         &self,
-        token: &AccessToken,
+        authorization: &Authorization,
         wire: &Wire,
         patience: Duration,
     ) -> Result<Answer, SendError> {
@@ -103,8 +106,12 @@ impl Api {
             Method::Patch => http::Method::PATCH,
             Method::Delete => http::Method::DELETE,
         };
+        // A token with characters that no header takes cannot be one of Bitbucket's, which then says so.
+        let value = HeaderValue::from_str(authorization.header().expose_secret());
+        let mut value = value.unwrap_or(HeaderValue::from_static("Bearer"));
+        value.set_sensitive(true);
         let client = if wire.method.mutates() { &self.writes } else { &self.reads };
-        let request = client.request(method, url).bearer_auth(token.reveal());
+        let request = client.request(method, url).header(AUTHORIZATION, value);
         let request = match &wire.body {
             Some((kind, body)) => request.header("content-type", kind).body(body.clone()),
             None => request,
@@ -120,12 +127,14 @@ impl Api {
         read(answer).await
     }
 
-    /// Reads the account that a token acts as (`GET /2.0/user`, scope `account`); none if the answer is
-    /// not an account.
-    pub async fn whoami(&self, token: &AccessToken) -> Result<Option<Account>, SendError> {
-        let Ok(path) = ApiPath::parse("user") else { return Ok(None) };
-        let answer = self.send(token, &Wire::get(path, &[]), TIME_OUT).await?;
-        Ok(serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200))
+    /// Reads something.
+    pub async fn get(
+        &self,
+        authorization: &Authorization,
+        path: &ApiPath,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, SendError> {
+        self.send(authorization, &Wire::get(path.clone(), query), TIME_OUT).await
     }
 }
 
@@ -135,6 +144,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, SendError> {
         HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), header(name)?.to_owned()))).collect();
     let content_type = headers.remove("content-type").unwrap_or_default();
     let content_type = content_type.split(';').next().unwrap_or_default().to_owned();
+    let scopes = header("x-oauth-scopes").map(Scopes::parse);
     let status = answer.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| SendError::Lost(error.without_url()))? {
@@ -143,5 +153,5 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, SendError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, content_type, headers, body })
+    Ok(Answer { status, content_type, headers, scopes, body })
 }

@@ -9,7 +9,9 @@ use url::Url;
 
 use super::{NoClient, client};
 use crate::connect::Ticket;
-use crate::token::{RefreshToken, TokenError, TokenSet, read_answer};
+use crate::ports::TokenEndpoint;
+use crate::rotation::SPEND;
+use crate::token::{ExchangeError, RefreshToken, TokenSet, read_answer};
 
 /// The OAuth consumer: who we are to Bitbucket. Its key and secret have no fixed length.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,27 +30,14 @@ pub struct Oauth {
     consumer: Consumer,
 }
 
-/// Why an exchange brought no tokens.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// Bitbucket answered.
-    #[error(transparent)]
-    Answered(#[from] TokenError),
-    /// No connection came about, so nothing was sent.
-    #[error("no connection to the token endpoint")]
-    Unsent(#[source] reqwest::Error),
-    /// It was sent and no answer came. Whether it took effect is unknown.
-    #[error("the token endpoint's answer was lost")]
-    Lost(#[source] reqwest::Error),
-}
-
 impl Oauth {
     /// The endpoint at `site` (<https://bitbucket.org>). Redirects are not followed and nothing is
     /// retried: a refresh token is spent by one request, or by none.
     pub fn new(site: Url, consumer: Consumer) -> Result<Self, NoClient> {
         // A kept connection may be closed by the peer just as it is used again, which the HTTP library
         // answers by sending once more.
-        let client = client(Policy::none())?.pool_max_idle_per_host(0).build().map_err(NoClient)?;
+        let client = client(Policy::none())?.pool_max_idle_per_host(0).timeout(SPEND.unsigned_abs());
+        let client = client.build().map_err(NoClient)?;
         Ok(Self { client, site, consumer })
     }
 
@@ -83,11 +72,6 @@ impl Oauth {
         self.post(&form, now).await
     }
 
-    /// Spends a refresh token (RFC 6749 section 6).
-    pub async fn refresh(&self, token: &RefreshToken, now: Timestamp) -> Result<TokenSet, ExchangeError> {
-        self.post(&[("grant_type", "refresh_token"), ("refresh_token", token.reveal())], now).await
-    }
-
     async fn post(&self, form: &[(&str, &str)], now: Timestamp) -> Result<TokenSet, ExchangeError> {
         let request = self
             .client
@@ -96,10 +80,11 @@ impl Oauth {
             .form(form);
         let answer = request.send().await.map_err(|error| {
             let error = error.without_url();
-            if error.is_connect() { ExchangeError::Unsent(error) } else { ExchangeError::Lost(error) }
+            let unsent = error.is_connect();
+            if unsent { ExchangeError::Unsent(error.into()) } else { ExchangeError::Lost(error.into()) }
         })?;
         let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(|error| ExchangeError::Lost(error.without_url()))?;
+        let body = answer.bytes().await.map_err(|error| ExchangeError::Lost(error.without_url().into()))?;
         Ok(read_answer(status, &body, now)?)
     }
 
@@ -107,5 +92,15 @@ impl Oauth {
         let mut url = self.site.clone();
         url.set_path(&format!("site/oauth2/{name}"));
         url
+    }
+}
+
+impl TokenEndpoint for Oauth {
+    async fn refresh(&self, token: &RefreshToken, now: Timestamp) -> Result<TokenSet, ExchangeError> {
+        self.post(&[("grant_type", "refresh_token"), ("refresh_token", token.reveal())], now).await
+    }
+
+    async fn renew(&self, now: Timestamp) -> Result<TokenSet, ExchangeError> {
+        self.post(&[("grant_type", "client_credentials")], now).await
     }
 }

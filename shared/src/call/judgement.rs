@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Method, Problem};
+use crate::credential::Scopes;
 
 /// What Bitbucket answered, whatever the status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Answer {
     pub content_type: String,
     /// The headers that a caller may need, by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// The scopes of the token, if the answer names them.
+    pub scopes: Option<Scopes>,
     /// The body.
     pub body: Vec<u8>,
 }

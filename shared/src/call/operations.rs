@@ -4,7 +4,7 @@
 //! makes it from Bitbucket's OpenAPI description. What is not in the table is sent: Bitbucket may be newer.
 
 use super::{ApiPath, Method, Problem};
-use crate::credential::Scopes;
+use crate::credential::{Credential, Entry, Kind, Scopes};
 
 const TABLE: &str = include_str!("operations.tsv");
 
@@ -13,6 +13,7 @@ const TABLE: &str = include_str!("operations.tsv");
 struct Operation {
     path: &'static str,
     oauth: &'static str,
+    api_token: &'static str,
 }
 
 /// Endpoints that Bitbucket has removed: path, change, what to use.
@@ -49,9 +50,13 @@ fn removed(change: &str, instead: &str) -> Problem {
     Problem::new("removed", format!("Bitbucket has removed this endpoint ({change})."), instead)
 }
 
-/// Why Bitbucket would refuse this call of an OAuth credential with these scopes, if that is known. No
-/// scopes are none that we know of.
-pub fn refusal(method: Method, path: &ApiPath, granted: &Scopes) -> Option<Problem> {
+/// Why Bitbucket would refuse this call of this credential, if that is known. Where Bitbucket did not say
+/// what it granted, no scope is missing.
+pub fn refusal(method: Method, path: &ApiPath, credential: &Credential) -> Option<Problem> {
+    refused(method, path, credential.kind, &credential.granted)
+}
+
+fn refused(method: Method, path: &ApiPath, kind: Kind, granted: &Scopes) -> Option<Problem> {
     let path = path.as_str();
     if let Some((_, change, instead)) = REMOVED.iter().find(|(pattern, ..)| is_removed(pattern, path, method))
     {
@@ -62,16 +67,28 @@ pub fn refusal(method: Method, path: &ApiPath, granted: &Scopes) -> Option<Probl
         return Some(Problem::new("wrong_credential", cause, "Leave it to the app itself."));
     }
     granted.iter().next()?;
-    let needed = find(method, path)?.oauth.split_whitespace();
-    let missing: Vec<_> = needed.filter(|scope| !includes(granted, scope)).collect();
+    let operation = find(method, path)?;
+    // API tokens have scopes of other names.
+    let needed: Vec<_> = match kind.entry() {
+        Entry::EmailAndToken => {
+            operation.api_token.split_whitespace().map(|scope| format!("{scope}:bitbucket")).collect()
+        }
+        _ => operation.oauth.split_whitespace().map(str::to_owned).collect(),
+    };
+    let missing: Vec<_> = needed.into_iter().filter(|scope| !includes(granted, scope)).collect();
     if missing.is_empty() {
         return None;
     }
     let granted: Vec<_> = granted.iter().collect();
     let cause =
         format!("It needs the scope {}; the credential has {}.", missing.join(" and "), granted.join(", "));
-    let resolution = "Add the scope to the OAuth consumer, then reconnect the credential. To try regardless, \
-                      submit it under a new id with \"force\": true.";
+    let give = match kind.renews_itself() {
+        true => "Add the scope to the OAuth consumer",
+        false => "Make a token that has the scope",
+    };
+    let resolution = format!(
+        "{give}, then reconnect the credential. To try regardless, submit it under a new id with \"force\": true."
+    );
     Some(Problem::new("missing_scope", cause, resolution))
 }
 
@@ -105,7 +122,8 @@ fn find(method: Method, path: &str) -> Option<Operation> {
     let operations = TABLE.lines().filter_map(|line| {
         let mut columns = line.split('\t');
         let this = columns.next()? == method.as_str();
-        let operation = Operation { path: columns.next()?, oauth: columns.next()? };
+        let operation =
+            Operation { path: columns.next()?, oauth: columns.next()?, api_token: columns.next()? };
         this.then_some(operation)
     });
     let fitting = operations.filter_map(|one| Some((fit(one.path.trim_matches('/'), path)?, one)));
@@ -147,7 +165,7 @@ mod tests {
     use super::*;
 
     fn check(method: Method, path: &str, granted: &str) -> Option<Problem> {
-        refusal(method, &ApiPath::parse(path).expect(path), &Scopes::parse(granted))
+        refused(method, &ApiPath::parse(path).expect(path), Kind::OauthUser, &Scopes::parse(granted))
     }
 
     fn code(method: Method, path: &str, granted: &str) -> Option<String> {
@@ -179,6 +197,18 @@ mod tests {
         }
         assert!(check(Method::Get, "repositories/w/r", "repository:admin").is_some());
         assert!(check(Method::Put, "repositories/w/r", "repository:write").is_some());
+    }
+
+    #[test]
+    fn scopes_of_api_tokens_have_names_of_their_own_and_imply_nothing() {
+        let check = |method, granted: &str| {
+            let path = ApiPath::parse("repositories/w/r").expect("a path");
+            refused(method, &path, Kind::ApiTokenUser, &Scopes::parse(granted))
+        };
+        assert_eq!(check(Method::Get, "read:repository:bitbucket"), None);
+        let problem = check(Method::Get, "write:repository:bitbucket").expect("no");
+        assert!(problem.cause.contains("needs the scope read:repository:bitbucket"), "{}", problem.cause);
+        assert!(problem.resolution.contains("Make a token"), "{}", problem.resolution);
     }
 
     #[test]

@@ -7,11 +7,10 @@ use super::{EXPIRES_AT, from_attributes, live, to_attributes};
 use crate::connect::{Begun, Link, Ticket};
 use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
 
-/// Stores a new connect link.
-pub async fn offer(table: &impl Table, ticket: &Ticket, link: &Link) -> Result<(), TableError> {
+/// The write that stores a new connect link. It goes into one transaction with its audit line.
+pub fn offer(ticket: &Ticket, link: &Link) -> Write {
     let attributes = expiring(to_attributes(link), link.until);
-    let key = link_key(&ticket.digest());
-    table.write(vec![Write::Put { key, attributes, condition: Condition::Absent }]).await
+    Write::Put { key: link_key(&ticket.digest()), attributes, condition: Condition::Absent }
 }
 
 /// Reads a link that still works, by its ticket's digest.

@@ -1,17 +1,20 @@
 //! `CRED#id/TOKENS`: the sealed pair and the state of its chain.
 //!
-//! One item is written by three: a connect, a claim and a commit (or settlement). Each carries the
-//! condition that makes the others safe. A connect raises the generation, so that a refresh which is
-//! under way finds its own commit refused.
+//! One item is written by three: a connect, a claim and what ends a claim. Each carries the condition
+//! that makes the others safe, and none compares two clocks. A connect raises the generation, so that a
+//! refresh which is under way finds its own commit refused.
+//!
+//! This file is long because whoever changes one of these conditions must see the others.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{credential_pk, from_attributes, to_attributes};
-use crate::credential::CredentialId;
+use super::keys::Change;
+use super::{credential_pk, from_attributes};
+use crate::credential::{CredentialId, Scopes};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
-use crate::rotation::{Chain, Claim, Intent, Lease, Settlement, Terms, due_at};
+use crate::rotation::{Chain, Claim, Intent, Lease, Origin, RunId, Settlement, Terms, Upkeep, due_at};
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::token::{AccessToken, RefreshToken, TokenSet};
 
@@ -23,36 +26,62 @@ pub const SHARDS: u8 = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     generation: u64,
+    consent: u64,
+    #[serde(default)]
+    upkeep: Upkeep,
     access: Sealed,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh: Option<Sealed>,
     expires_at_ms: i64,
     refreshed_at_ms: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    intent_id: Option<String>,
+    intent_id: Option<RunId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intent_since_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intent_attempts: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    lease_owner: Option<String>,
+    lease_owner: Option<RunId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lease_until_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused_at_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spare: Option<SealedPair>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spare_generation: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<i64>,
 }
 
+/// What a claim writes, and what goes when it ends.
+const INTENT: [&str; 3] = ["intent_id", "intent_since_ms", "intent_attempts"];
+const LEASE: [&str; 2] = ["lease_owner", "lease_until_ms"];
+
 /// A pair, sealed for one generation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedPair {
     generation: u64,
     access: Sealed,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh: Option<Sealed>,
     expires_at: Timestamp,
+}
+
+/// A message of the refresh queue: a pair that was bought while the table did not answer. It holds no
+/// token in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// Whose.
+    pub credential: CredentialId,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The pair, sealed for the generation after its origin's.
+    pub pair: SealedPair,
 }
 
 /// The two rings that hold a pair.
@@ -81,6 +110,25 @@ impl SealedPair {
             .map(|token| rings.refresh.seal(token.reveal().as_bytes(), place(Field::Refresh), nonces[1]));
         Self { generation, access, refresh, expires_at: set.expires_at }
     }
+
+    /// The same pair sealed again for another generation, and with the newest keys.
+    pub fn reseal(
+        &self,
+        rings: Rings<'_>,
+        credential: &CredentialId,
+        generation: u64,
+        nonces: [[u8; NONCE_LEN]; 2],
+    ) -> Result<Self, OpenError> {
+        let place = |field| Place { credential, field, generation: self.generation };
+        let refresh = self.refresh.as_ref().map(|r| rings.refresh.open_text(r, place(Field::Refresh)));
+        let set = TokenSet {
+            access: AccessToken::new(rings.access.open_text(&self.access, place(Field::Access))?),
+            refresh: refresh.transpose()?.map(RefreshToken::new),
+            expires_at: self.expires_at,
+            scopes: Scopes::default(),
+        };
+        Ok(Self::seal(rings, credential, generation, &set, None, nonces))
+    }
 }
 
 impl Tokens {
@@ -88,19 +136,21 @@ impl Tokens {
     pub fn chain(&self) -> Chain {
         Chain {
             generation: self.generation,
+            consent: self.consent,
+            upkeep: self.upkeep,
             expires_at: time(self.expires_at_ms),
             refreshed_at: time(self.refreshed_at_ms),
-            intent: self.intent_id.clone().map(|id| Intent {
+            intent: self.intent_id.map(|id| Intent {
                 id,
                 first_spent_at: time(self.intent_since_ms.unwrap_or_default()),
                 attempts: self.intent_attempts.unwrap_or_default(),
             }),
             lease: self
                 .lease_owner
-                .clone()
                 .map(|owner| Lease { owner, until: time(self.lease_until_ms.unwrap_or_default()) }),
             refused_at: self.refused_at_ms.map(time),
-            ended: self.due_at.is_none(),
+            spare: self.spare_generation,
+            ended: self.ended,
         }
     }
 
@@ -110,10 +160,44 @@ impl Tokens {
         self.generation == pair.generation && self.access == pair.access
     }
 
+    /// The pair that is kept beside the chain's own.
+    pub fn spare(&self) -> Option<&SealedPair> {
+        self.spare.as_ref()
+    }
+
     /// The access token.
     pub fn access(&self, ring: &Keyring, id: &CredentialId) -> Result<AccessToken, OpenError> {
         let place = Place { credential: id, field: Field::Access, generation: self.generation };
         ring.open_text(&self.access, place).map(AccessToken::new)
+    }
+
+    /// The boxes with access tokens, and those with refresh tokens: the pair's and the spare's.
+    pub fn boxes(&self) -> (impl Iterator<Item = &Sealed>, impl Iterator<Item = &Sealed>) {
+        let spare = self.spare.as_ref();
+        let access = std::iter::once(&self.access).chain(spare.map(|spare| &spare.access));
+        let refresh = self.refresh.iter().chain(spare.and_then(|spare| spare.refresh.as_ref()));
+        (access, refresh)
+    }
+
+    /// The tokens that are not sealed by the newest keys, sealed by those. A spare is left as it is: it is
+    /// gone with the next commit, and its key stays in use until then.
+    pub fn resealed(
+        &self,
+        rings: Rings<'_>,
+        id: &CredentialId,
+        nonce: impl Fn() -> [u8; NONCE_LEN],
+    ) -> Result<Vec<Change>, OpenError> {
+        let refresh = self.refresh.as_ref().map(|sealed| ("refresh", Field::Refresh, rings.refresh, sealed));
+        let mut changes = Vec::new();
+        for (name, field, ring, sealed) in
+            [("access", Field::Access, rings.access, &self.access)].into_iter().chain(refresh)
+        {
+            let place = Place { credential: id, field, generation: self.generation };
+            if let Some(after) = ring.reseal(sealed, place, nonce())? {
+                changes.push(Change { field: name, before: sealed.clone(), after });
+            }
+        }
+        Ok(changes)
     }
 
     /// The refresh token, if the credential has one.
@@ -134,6 +218,7 @@ pub fn connect(
     id: &CredentialId,
     pair: &SealedPair,
     before: Option<u64>,
+    upkeep: Upkeep,
     now: Timestamp,
     terms: &Terms,
 ) -> Write {
@@ -141,34 +226,32 @@ pub fn connect(
         None => Condition::Absent,
         Some(generation) => Condition::Equals("generation", Value::from(generation)),
     };
-    let attributes = to_attributes(&fresh(id, pair, now, terms));
+    let mut attributes = stored(id, pair, upkeep, now, terms);
+    attributes.insert("consent".to_owned(), Value::from(pair.generation));
     Write::Put { key: key(id), attributes, condition }
 }
 
-/// Writes a claim.
-pub async fn claim(
-    table: &impl Table,
-    id: &CredentialId,
-    claim: &Claim,
-    now: Timestamp,
-) -> Result<(), TableError> {
-    let free = Condition::Any(vec![
-        Condition::Lacks("lease_until_ms"),
-        Condition::AtMost("lease_until_ms", now.as_millisecond()),
-    ]);
-    let unchanged = Condition::Equals("generation", Value::from(claim.generation));
+/// Writes a claim: the intent, before anything is sent, and the lease.
+pub async fn claim(table: &impl Table, id: &CredentialId, claim: &Claim) -> Result<(), TableError> {
+    let unchanged = match claim.over {
+        None => Condition::Lacks("intent_id"),
+        Some(over) => Condition::Equals("intent_id", json!(over)),
+    };
     let set = attributes(json!({
         "intent_id": claim.intent.id,
         "intent_since_ms": claim.intent.first_spent_at.as_millisecond(),
         "intent_attempts": claim.intent.attempts,
         "lease_owner": claim.lease.owner,
         "lease_until_ms": claim.lease.until.as_millisecond(),
+        "due_shard": shard_name(shard_of(id)),
+        "due_at": claim.due_at.as_millisecond(),
     }));
-    let condition = Condition::All(vec![unchanged, free]);
+    let condition =
+        Condition::All(vec![Condition::Equals("generation", Value::from(claim.generation)), unchanged]);
     table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
 }
 
-/// Stores the pair that a claim bought.
+/// Stores the pair that a claim bought. A kept pair stays: it may be a sibling of this one.
 pub async fn commit(
     table: &impl Table,
     id: &CredentialId,
@@ -177,29 +260,120 @@ pub async fn commit(
     now: Timestamp,
     terms: &Terms,
 ) -> Result<(), TableError> {
-    let attributes = to_attributes(&fresh(id, pair, now, terms));
-    table.write(vec![Write::Put { key: key(id), attributes, condition: mine(claim) }]).await
+    let set = stored(id, pair, claim.upkeep, now, terms);
+    let remove = [&INTENT[..], &LEASE, &["refused_at_ms"]].concat();
+    table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(&claim.origin()) }]).await
 }
 
-/// Gives a claim back without a new pair. The intent stays: the token may have been spent.
+/// Stores a parked pair as the commit would have done that was refused its answer.
+pub async fn commit_parked(
+    table: &impl Table,
+    parked: &Parked,
+    upkeep: Upkeep,
+    now: Timestamp,
+    terms: &Terms,
+) -> Result<(), TableError> {
+    let set = stored(&parked.credential, &parked.pair, upkeep, now, terms);
+    let remove = [&INTENT[..], &LEASE, &["refused_at_ms"]].concat();
+    let condition = mine(&parked.origin);
+    table.write(vec![Write::Update { key: key(&parked.credential), set, remove, condition }]).await
+}
+
+/// Keeps a pair that came too late to be committed, beside its sibling or beside the token that bought
+/// it. Nobody can tell which of two siblings Bitbucket still accepts, so neither is thrown away. A chain
+/// that had been given up is taken up again.
+pub async fn keep(
+    table: &impl Table,
+    id: &CredentialId,
+    origin: &Origin,
+    pair: &SealedPair,
+) -> Result<(), TableError> {
+    let at = |generation| Condition::Equals("generation", Value::from(generation));
+    let near = Condition::Any(vec![at(origin.generation), at(origin.generation + 1)]);
+    let near = Condition::All(vec![Condition::Equals("consent", Value::from(origin.consent)), near]);
+    let mut set = attributes(json!({ "spare": pair, "spare_generation": pair.generation }));
+    let alive = Condition::All(vec![near.clone(), Condition::Lacks("ended")]);
+    let kept = Write::Update { key: key(id), set: set.clone(), remove: Vec::new(), condition: alive };
+    match table.write(vec![kept]).await {
+        Err(TableError::Refused) => {}
+        written => return written,
+    }
+    set.extend(attributes(json!({ "due_shard": shard_name(shard_of(id)), "due_at": 0 })));
+    let given_up = Condition::All(vec![near, Condition::Equals("ended", Value::from(true))]);
+    table.write(vec![Write::Update { key: key(id), set, remove: vec!["ended"], condition: given_up }]).await
+}
+
+/// Makes the kept pair, sealed anew as `pair`, the chain's own.
+pub async fn promote(
+    table: &impl Table,
+    id: &CredentialId,
+    claim: &Claim,
+    pair: &SealedPair,
+    now: Timestamp,
+    terms: &Terms,
+) -> Result<(), TableError> {
+    let set = stored(id, pair, claim.upkeep, now, terms);
+    let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "spare", "spare_generation"]].concat();
+    table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(&claim.origin()) }]).await
+}
+
+/// Gives a claim back without a new pair. Where the token may have been spent, the intent stays. A chain
+/// that ends stays in the index until [`rest`].
 pub async fn settle(
     table: &impl Table,
     id: &CredentialId,
     claim: &Claim,
     settlement: &Settlement,
 ) -> Result<(), TableError> {
-    let mut set = Attributes::new();
-    let mut remove = vec!["lease_owner", "lease_until_ms"];
+    let mut set = attributes(json!({ "due_at": settlement.due_at.as_millisecond() }));
+    let mut remove = LEASE.to_vec();
     if let Some(refused_at) = settlement.refused_at {
         set.insert("refused_at_ms".to_owned(), Value::from(refused_at.as_millisecond()));
     }
-    match settlement.due_at {
-        Some(due_at) => {
-            set.insert("due_at".to_owned(), Value::from(due_at.as_millisecond()));
-        }
-        None => remove.extend(["due_shard", "due_at"]),
+    if settlement.unspent {
+        remove.extend(INTENT);
     }
-    table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(claim) }]).await
+    let mut condition = vec![mine(&claim.origin())];
+    if settlement.ended {
+        set.insert("ended".to_owned(), Value::from(true));
+        // A pair may have been kept since the chain was read.
+        condition.push(nothing_kept(claim));
+    }
+    let condition = Condition::All(condition);
+    table.write(vec![Write::Update { key: key(id), set, remove, condition }]).await
+}
+
+fn nothing_kept(claim: &Claim) -> Condition {
+    let older = i64::try_from(claim.generation).unwrap_or(i64::MAX).saturating_sub(1);
+    Condition::Any(vec![Condition::Lacks("spare_generation"), Condition::AtMost("spare_generation", older)])
+}
+
+/// Takes a chain that has ended out of the index, once everybody has been told.
+pub async fn rest(table: &impl Table, id: &CredentialId, generation: u64) -> Result<(), TableError> {
+    let at = Condition::Equals("generation", Value::from(generation));
+    let condition = Condition::All(vec![at, Condition::Equals("ended", Value::from(true))]);
+    let remove = vec!["due_shard", "due_at"];
+    table.write(vec![Write::Update { key: key(id), set: Attributes::new(), remove, condition }]).await
+}
+
+/// A write that changes nothing of the chain and is refused unless it is at `generation`: what a
+/// transaction adds that must not come after a reconnect.
+pub(super) fn still_at(id: &CredentialId, generation: u64) -> Write {
+    let condition = Condition::Equals("generation", Value::from(generation));
+    Write::Update { key: key(id), set: Attributes::new(), remove: vec!["told"], condition }
+}
+
+/// Puts a chain off that nobody can work on, so that it is not looked at each minute.
+pub async fn postpone(
+    table: &impl Table,
+    id: &CredentialId,
+    generation: u64,
+    due_at: Timestamp,
+) -> Result<(), TableError> {
+    let at = Condition::Equals("generation", Value::from(generation));
+    let condition = Condition::All(vec![at, Condition::Lacks("lease_owner")]);
+    let set = attributes(json!({ "due_at": due_at.as_millisecond() }));
+    table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
 }
 
 /// Reads the credentials of one shard whose time has come, the earliest first.
@@ -217,28 +391,31 @@ pub async fn due(
     Ok((ids, page.next))
 }
 
-fn fresh(id: &CredentialId, pair: &SealedPair, now: Timestamp, terms: &Terms) -> Tokens {
-    Tokens {
-        generation: pair.generation,
-        access: pair.access.clone(),
-        refresh: pair.refresh.clone(),
-        expires_at_ms: pair.expires_at.as_millisecond(),
-        refreshed_at_ms: now.as_millisecond(),
-        intent_id: None,
-        intent_since_ms: None,
-        intent_attempts: None,
-        lease_owner: None,
-        lease_until_ms: None,
-        refused_at_ms: None,
-        due_shard: Some(shard_name(shard_of(id))),
-        due_at: Some(due_at(pair.expires_at, terms).as_millisecond()),
+/// The attributes of a pair that is stored now.
+fn stored(id: &CredentialId, pair: &SealedPair, upkeep: Upkeep, now: Timestamp, terms: &Terms) -> Attributes {
+    let mut set = attributes(json!({
+        "generation": pair.generation,
+        "upkeep": upkeep,
+        "access": pair.access,
+        "expires_at_ms": pair.expires_at.as_millisecond(),
+        "refreshed_at_ms": now.as_millisecond(),
+    }));
+    if upkeep != Upkeep::Fixed {
+        let due_at = due_at(upkeep, now, pair.expires_at, terms);
+        set.insert("due_shard".to_owned(), Value::from(shard_name(shard_of(id))));
+        set.insert("due_at".to_owned(), Value::from(due_at.as_millisecond()));
     }
+    if let Some(refresh) = &pair.refresh {
+        set.insert("refresh".to_owned(), json!(refresh));
+    }
+    set
 }
 
-fn mine(claim: &Claim) -> Condition {
+/// The claim still stands.
+fn mine(origin: &Origin) -> Condition {
     Condition::All(vec![
-        Condition::Equals("generation", Value::from(claim.generation)),
-        Condition::Equals("intent_id", Value::from(claim.intent.id.as_str())),
+        Condition::Equals("generation", Value::from(origin.generation)),
+        Condition::Equals("intent_id", json!(origin.intent)),
     ])
 }
 

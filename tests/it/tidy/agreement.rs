@@ -129,6 +129,11 @@ fn needed(function: &str, template: &Described) -> Result<BTreeSet<Grant>, Strin
                     }
                 }
             }
+            "SecretKeyring" => {
+                for variable in code.arguments("SecretKeyring::new(") {
+                    needed.insert(format!("secretsmanager:GetSecretValue {}", value(variable)?));
+                }
+            }
             "Secrets" => {
                 for variable in [".keyring(", ".json(", ".text("].iter().flat_map(|read| code.arguments(read))
                 {

@@ -1,22 +1,26 @@
-//! `/api/credentials`: which there are, how they are, and the wish to refresh one.
+//! `/api/credentials`: which there are, how they are, and what an operator does to them.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use bucketwheel::credential::{Credential, CredentialId};
+use bucketwheel::call::Problem;
+use bucketwheel::credential::{Credential, CredentialId, Missing};
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Cursor, Edge, Outgoing, Queue, Table, TableError};
-use bucketwheel::rotation::{Chain, Intent, Nudge};
-use bucketwheel::store::{credentials, tokens};
+use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
+use bucketwheel::rotation::{Chain, Forecast, Intent, Terms, forecast};
+use bucketwheel::store::credentials::{self, Audit, Which};
+use bucketwheel::store::tokens;
+use bucketwheel::token::NEVER;
 use http::{StatusCode, Uri};
-use jiff::Timestamp;
-use serde::Serialize;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Console;
+use crate::guard::Who;
 use crate::problem::ErrorAnswer;
-use crate::request::{Id, parameter};
+use crate::request::{Body, Id, parameter};
 
 /// How many credentials a page has, unless `limit` says otherwise.
 const USUAL_LIMIT: u32 = 50;
@@ -36,8 +40,22 @@ pub(crate) struct Listed<V> {
 pub(crate) struct Detail {
     #[serde(flatten)]
     credential: Credential,
+    /// The wanted scopes that were not granted, with what will not work.
+    missing: Vec<Missing>,
+    /// Why no repositories are visible, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blind: Option<Problem>,
     chain: Option<ChainSeen>,
+    /// What is to be expected of the chain.
+    forecast: Option<Forecast>,
     webhook_url: String,
+}
+
+/// What may be changed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    label: String,
 }
 
 /// A chain as outsiders see it: no names of runs.
@@ -45,7 +63,9 @@ pub(crate) struct Detail {
 struct ChainSeen {
     generation: u64,
     refreshed_at: Timestamp,
-    expires_at: Timestamp,
+    /// Left out where Bitbucket tells none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
     ended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     intent: Option<IntentSeen>,
@@ -61,6 +81,7 @@ impl From<Chain> for ChainSeen {
     fn from(chain: Chain) -> Self {
         let Chain { generation, refreshed_at, expires_at, ended, intent, .. } = chain;
         let seen = |Intent { first_spent_at, attempts, .. }| IntentSeen { first_spent_at, attempts };
+        let expires_at = Some(expires_at).filter(|expiry| *expiry < NEVER);
         Self { generation, refreshed_at, expires_at, ended, intent: intent.map(seen) }
     }
 }
@@ -84,7 +105,21 @@ pub(crate) async fn read(table: &impl Table, query: Option<&str>) -> Result<List
         ));
     };
     let after = parameter(query, "after").map(Cursor);
-    match credentials::list(table, limit, after.as_ref()).await {
+    let given = |name| parameter(query, name).filter(|value| !value.is_empty());
+    let (owner, workspace) = (given("owner"), given("workspace").map(|slug| slug.to_ascii_lowercase()));
+    let which = match (&owner, &workspace) {
+        (None, None) => Which::All,
+        (Some(owner), None) => Which::Owner(owner),
+        (None, Some(workspace)) => Which::Workspace(workspace),
+        (Some(_), Some(_)) => {
+            return Err(ErrorAnswer::bad_request(
+                "one_filter",
+                "owner and workspace cannot be combined.",
+                "Ask by one of them.",
+            ));
+        }
+    };
+    match credentials::list(table, which, limit, after.as_ref()).await {
         Ok((values, next)) => Ok(Listed { values, next: next.map(|cursor| cursor.0) }),
         // The table cannot say whether the cursor or an item is at fault. The first page, which needs
         // no cursor, can.
@@ -105,10 +140,69 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
     Id(id): Id<CredentialId>,
 ) -> Result<Json<Detail>, ErrorAnswer> {
+    console.detail(&known(&console.table, id).await?).await.map(Json)
+}
+
+impl<T: Table, Q, E: Edge> Console<T, Q, E> {
+    async fn detail(&self, credential: &Credential) -> Result<Detail, ErrorAnswer> {
+        let chain = tokens::get(&self.table, &credential.id).await?.map(|tokens| tokens.chain());
+        // The window as Bitbucket gives it. The refresher's own is a little shorter.
+        let terms = Terms::with_grace(SignedDuration::from_mins(10));
+        let blind = credential.sight.explanation();
+        Ok(Detail {
+            missing: credential.missing(),
+            blind: blind.map(|(cause, resolution)| Problem::new("no_repositories", cause, resolution)),
+            chain: chain.map(ChainSeen::from),
+            forecast: chain.map(|chain| forecast(&chain, self.edge.now(), &terms)),
+            webhook_url: self.webhook_url(&credential.id),
+            credential: credential.clone(),
+        })
+    }
+}
+
+/// Renames one.
+pub(crate) async fn change<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Id(id): Id<CredentialId>,
+    who: Who,
+    Body(change): Body<Change>,
+) -> Result<Json<Detail>, ErrorAnswer> {
+    let credential = usable(&console, id).await?;
+    console.rename(&who, &credential, &change.label).await?;
+    console.detail(&console.known(&credential.id).await?).await.map(Json)
+}
+
+/// Switches one off.
+pub(crate) async fn disable<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Id(id): Id<CredentialId>,
+    who: Who,
+) -> Result<Json<Detail>, ErrorAnswer> {
+    let credential = usable(&console, id).await?;
+    console.disable(&who, &credential).await?;
+    console.detail(&console.known(&credential.id).await?).await.map(Json)
+}
+
+/// Switches one on.
+pub(crate) async fn enable<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Id(id): Id<CredentialId>,
+    who: Who,
+) -> Result<Json<Detail>, ErrorAnswer> {
+    let credential = usable(&console, id).await?;
+    console.enable(&who, &credential).await?;
+    console.detail(&console.known(&credential.id).await?).await.map(Json)
+}
+
+/// Begins to delete one.
+pub(crate) async fn delete<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Id(id): Id<CredentialId>,
+    who: Who,
+) -> Result<(StatusCode, Json<Value>), ErrorAnswer> {
     let credential = known(&console.table, id).await?;
-    let chain = tokens::get(&console.table, &credential.id).await?.map(|tokens| tokens.chain().into());
-    let webhook_url = console.webhook_url(&credential.id);
-    Ok(Json(Detail { credential, chain, webhook_url }))
+    let call = console.delete(&who, &credential).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "credential": credential.id, "call": call }))))
 }
 
 /// Asks for a refresh now.
@@ -116,10 +210,23 @@ pub(crate) async fn refresh<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
     Id(id): Id<CredentialId>,
 ) -> Result<(StatusCode, Json<Value>), ErrorAnswer> {
-    let credential = known(&console.table, id).await?.id;
-    let answer = json!({ "credential": credential });
-    console.nudges.send(Outgoing::plain(json!(Nudge { credential }).to_string())).await?;
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    let credential = usable(&console, id).await?;
+    console.refresh(&credential).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "credential": credential.id }))))
+}
+
+/// A credential's audit trail, the oldest line first. It outlives the credential.
+pub(crate) async fn audit<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Id(id): Id<CredentialId>,
+) -> Result<Json<Listed<Audit>>, ErrorAnswer> {
+    let id = id.ok_or_else(ErrorAnswer::no_such_credential)?;
+    let values = credentials::audit(&console.table, &id).await?;
+    if values.is_empty() {
+        Err(ErrorAnswer::no_such_credential())
+    } else {
+        Ok(Json(Listed { values, next: None }))
+    }
 }
 
 /// Reads a credential that must be there.
@@ -129,4 +236,12 @@ pub(crate) async fn known(table: &impl Table, id: Option<CredentialId>) -> Resul
         None => None,
     };
     found.ok_or_else(ErrorAnswer::no_such_credential)
+}
+
+/// Reads a credential that must be there, and not be on its way out.
+pub(crate) async fn usable<T: Table, Q, E: Edge>(
+    console: &Console<T, Q, E>,
+    id: Option<CredentialId>,
+) -> Result<Credential, ErrorAnswer> {
+    console.known(&id.ok_or_else(ErrorAnswer::no_such_credential)?).await
 }

@@ -10,7 +10,7 @@ use bucketwheel::store::tokens;
 use http::Uri;
 use maud::{Markup, html};
 use tokio::task::JoinSet;
-use url::form_urlencoded::byte_serialize;
+use url::form_urlencoded::Serializer;
 
 use super::notice::Notice;
 use super::{moment, page, state};
@@ -32,26 +32,53 @@ where
     let listed = read(&console.table, uri.query()).await?;
     let first = parameter(uri.query(), "after").is_none();
     let empty = listed.values.is_empty();
+    let filtered = FILTERS.iter().any(|name| given(uri.query(), name).is_some());
     let rows = with_chains(&console, listed.values).await?;
     let content = html! {
         @if let Some(notice) = Notice::from_query(uri.query()) { (notice.show()) }
-        @if empty && first {
+        (filter(uri.query()))
+        @if empty && first && !filtered {
             (beginning(&console))
         } @else if empty {
-            p { "That was all." }
+            p { @if first { "There is none." } @else { "That was all." } }
         } @else {
             (table(&rows))
         }
         nav.pages {
             @if !first { a href="/credentials" { "First page" } }
             @if let Some(next) = &listed.next {
-                a href={ "/credentials?after=" (byte_serialize(next.as_bytes()).collect::<String>()) } {
-                    "Next page"
-                }
+                a href={ "/credentials?" (next_page(uri.query(), next)) } { "Next page" }
             }
         }
     };
     Ok(page("Credentials", content))
+}
+
+/// By what credentials are found.
+const FILTERS: [&str; 2] = ["owner", "workspace"];
+
+fn given(query: Option<&str>, name: &str) -> Option<String> {
+    parameter(query, name).filter(|value| !value.is_empty())
+}
+
+fn next_page(query: Option<&str>, next: &str) -> String {
+    let mut address = Serializer::new(String::new());
+    for name in FILTERS {
+        address.extend_pairs(given(query, name).map(|value| (name, value)));
+    }
+    address.append_pair("after", next).finish()
+}
+
+fn filter(query: Option<&str>) -> Markup {
+    html! {
+        form.filter method="get" action="/credentials" {
+            @for (name, title) in FILTERS.into_iter().zip(["Owner", "Workspace"]) {
+                label for=(name) { (title) }
+                input id=(name) name=(name) value=(given(query, name).unwrap_or_default());
+            }
+            button.quiet { "Find" }
+        }
+    }
 }
 
 type Row = (Credential, Option<Chain>);
@@ -98,7 +125,12 @@ fn table(rows: &[Row]) -> Markup {
                                 br;
                                 code { (credential.id) }
                             }
-                            td { (state(credential.status.health)) }
+                            td {
+                                (state(credential.status.health))
+                                @if credential.deleting_at.is_some() { br; span.hint { "being deleted" } }
+                                @if !credential.missing().is_empty() { br; span.hint { "scopes missing" } }
+                                @if credential.sight.explanation().is_some() { br; span.hint { "sees no repositories" } }
+                            }
                             td { (credential.kind.title()) }
                             td { (credential.account.display_name) }
                             td { (credential.workspace) }
@@ -128,7 +160,8 @@ fn beginning<T, Q, E>(console: &Console<T, Q, E>) -> Markup {
                 code { (console.address("/oauth/callback")) }
             }
             li {
-                "Make a connect link, with the command " code { "bucketwheel connect" } " or this request:"
+                a href="/credentials/new" { "Make a connect link" }
+                ", also with the command " code { "bucketwheel connect" } " or this request:"
                 pre { (call) }
             }
             li { "Open the link, or send it to whom the account belongs to, and choose Grant access." }

@@ -1,7 +1,6 @@
 //! Signing in and out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Form;
 use axum::extract::State;
@@ -20,11 +19,8 @@ use super::notice::Notice;
 use super::open_page;
 use crate::Console;
 use crate::problem::ErrorAnswer;
-use crate::request::parameter;
+use crate::request::{bad_form, parameter};
 use crate::session;
-
-/// What a wrong token costs. Guessing is hopeless anyway; this keeps it from being cheap.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Where the operator is led who did not ask for a page.
 const HOME: &str = "/credentials";
@@ -56,20 +52,11 @@ pub(crate) async fn enter<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
     entered: Result<Form<Entered>, FormRejection>,
 ) -> Result<Response, ErrorAnswer> {
-    let Form(Entered { token, next }) = entered.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return ErrorAnswer::too_large();
-        }
-        ErrorAnswer::bad_request(
-            "bad_form",
-            "The form could not be read.",
-            "Sign in with the form at /login.",
-        )
-    })?;
+    let Form(Entered { token, next }) = entered.map_err(|rejection| bad_form(&rejection))?;
     let next = local(next.as_deref());
     if !console.operator.knows(token.expose_secret()) {
         tracing::warn!("somebody tried to sign in with a wrong token");
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(console.doubt.pause(console.edge.now())).await;
         let banner = html! { p.banner.bad role="alert" { "That is not the operator token." } };
         return Ok((StatusCode::UNAUTHORIZED, form(&next, Some(banner))).into_response());
     }

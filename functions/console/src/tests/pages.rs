@@ -2,7 +2,7 @@
 
 use super::*;
 use bucketwheel::credential::{Cause, Health};
-use bucketwheel::rotation::{Claim, Intent, Lease};
+use bucketwheel::rotation::{Claim, Intent, Lease, RunId, Upkeep};
 use http::header::LOCATION;
 
 #[tokio::test]
@@ -37,11 +37,20 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
     let id = world.connected("c-1", "<b>bot</b>").await;
     let now = world.edge.now();
     let down = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now };
-    credentials::set_status(&world.table, &id, &down).await.expect("a write");
-    let intent = Intent { id: "run-1".to_owned(), first_spent_at: now, attempts: 2 };
-    let lease = Lease { owner: "run-1".to_owned(), until: now };
-    let claim = Claim { generation: 1, intent, lease, refused_at: None };
-    tokens::claim(&world.table, &id, &claim, now).await.expect("a claim");
+    credentials::tell(&world.table, &id, &down, 1).await.expect("a write");
+    let run = RunId::new([1; 16]);
+    let claim = Claim {
+        generation: 1,
+        consent: 1,
+        upkeep: Upkeep::Hot,
+        over: None,
+        intent: Intent { id: run, first_spent_at: now, attempts: 2 },
+        lease: Lease { owner: run, until: now },
+        due_at: now,
+        refused_at: None,
+        successor: false,
+    };
+    tokens::claim(&world.table, &id, &claim).await.expect("a claim");
 
     let page = world.look("/credentials/c-1").await.text;
     for text in [

@@ -1,0 +1,113 @@
+//! What an operator does to a credential, for the API and for the pages. Each change and its audit line
+//! are one transaction.
+
+use bucketwheel::call::{Action, Call, CallId, Message, Priority, Reply};
+use bucketwheel::credential::{Cause, Credential, Health, Status};
+use bucketwheel::ports::{Edge, Outgoing, Queue, Table, Write};
+use bucketwheel::rotation::Nudge;
+use bucketwheel::store::credentials::{self, Audit};
+use bucketwheel::store::{calls, tokens};
+use serde_json::json;
+
+use crate::Console;
+use crate::guard::Who;
+use crate::invite::text;
+use crate::problem::ErrorAnswer;
+
+impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
+    /// Gives a credential another label.
+    pub(crate) async fn rename(&self, who: &Who, known: &Credential, label: &str) -> Result<(), ErrorAnswer> {
+        let label = text("label", label, 1, 100)?;
+        let note = format!("{} became {label}", known.label);
+        self.commit(who, known, "renamed", note, credentials::rename(known, &label)).await
+    }
+
+    /// Switches a credential off. Doing it again changes nothing.
+    pub(crate) async fn disable(&self, who: &Who, known: &Credential) -> Result<(), ErrorAnswer> {
+        if known.disabled_at.is_some() {
+            return Ok(());
+        }
+        let change = credentials::disable(known, &self.switched_off());
+        self.commit(who, known, "disabled", String::new(), change).await
+    }
+
+    /// Switches a credential on again, with what its tokens are worth now.
+    pub(crate) async fn enable(&self, who: &Who, known: &Credential) -> Result<(), ErrorAnswer> {
+        if known.disabled_at.is_none() {
+            return Ok(());
+        }
+        let chain = tokens::get(&self.table, &known.id).await?.map(|tokens| tokens.chain());
+        let now = self.edge.now();
+        let status = if chain.is_none_or(|chain| chain.ended) {
+            Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now }
+        } else {
+            Status::up(now)
+        };
+        self.commit(who, known, "enabled", String::new(), credentials::enable(known, &status)).await
+    }
+
+    /// Begins to delete a credential: from now on it does nothing, and the worker removes its hooks and then
+    /// all that is stored of it. Gives the call that does it. Can be repeated until it is gone.
+    pub(crate) async fn delete(&self, who: &Who, known: &Credential) -> Result<CallId, ErrorAnswer> {
+        let now = self.edge.now();
+        if known.deleting_at.is_none() {
+            let change = credentials::begin_delete(known, &self.switched_off());
+            self.commit(who, known, "delete_begun", String::new(), change).await?;
+        }
+        let seconds = now.as_second();
+        let Ok(id) = format!("delete-{}-{seconds}", known.id).parse::<CallId>() else {
+            unreachable!("a credential's id is at most 64 characters of a call's")
+        };
+        let message = Message {
+            id: id.clone(),
+            credential: known.id.clone(),
+            call: Call::Action(Action::DeleteCredential),
+            paginate: None,
+            deadline: None,
+            priority: Priority::default(),
+            force: false,
+            reply: Reply::Store,
+        };
+        calls::about_to_queue(&self.table, &id, now).await?;
+        self.calls.send(Outgoing::plain(json!(message).to_string())).await?;
+        Ok(id)
+    }
+
+    /// Asks for a refresh now.
+    pub(crate) async fn refresh(&self, known: &Credential) -> Result<(), ErrorAnswer> {
+        if !known.kind.renews_itself() {
+            return Err(ErrorAnswer::conflict(
+                "cannot_be_refreshed",
+                "The token of this credential was made by hand: nobody can renew it.",
+                "Make a new token at Bitbucket and reconnect the credential.",
+            ));
+        }
+        let nudge = Nudge { credential: known.id.clone() };
+        Ok(self.nudges.send(Outgoing::plain(json!(nudge).to_string())).await?)
+    }
+
+    fn switched_off(&self) -> Status {
+        Status { health: Health::Disabled, cause: None, since: self.edge.now() }
+    }
+
+    async fn commit(
+        &self,
+        who: &Who,
+        known: &Credential,
+        action: &str,
+        note: String,
+        change: Write,
+    ) -> Result<(), ErrorAnswer> {
+        let line = Audit {
+            actor: who.actor.clone(),
+            action: action.to_owned(),
+            note,
+            at: self.edge.now(),
+            request: who.request.clone(),
+        };
+        let audit = credentials::audit_line(&known.id, &line, self.edge.random());
+        self.table.write(vec![change, audit]).await?;
+        tracing::info!(credential = %known.id, action, "credential changed");
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! Parked pairs come home.
+
+use bucketwheel::ports::{Edge, Queue, Table, TableError, TokenEndpoint};
+use bucketwheel::rotation::{Adoption, adopt};
+use bucketwheel::store::tokens::{self, Parked};
+
+use crate::Refresher;
+
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+    /// Stores a parked pair where it belongs, if it still belongs anywhere. A chain that changes meanwhile
+    /// is looked at again.
+    pub(crate) async fn adopt(&self, parked: &Parked) -> Result<Adoption, TableError> {
+        let id = &parked.credential;
+        for _ in 0..5 {
+            let chain = tokens::get(&self.table, id).await?.map(|tokens| tokens.chain());
+            let adoption = adopt(chain.as_ref(), &parked.origin);
+            let (Some(chain), now) = (chain, self.edge.now()) else { return Ok(Adoption::Drop) };
+            let written = match adoption {
+                Adoption::Commit => {
+                    tokens::commit_parked(&self.table, parked, chain.upkeep, now, &self.terms).await
+                }
+                Adoption::Keep => tokens::keep(&self.table, id, &parked.origin, &parked.pair).await,
+                Adoption::Drop => Ok(()),
+            };
+            match written {
+                Err(TableError::Refused) => {}
+                written => return written.map(|()| adoption),
+            }
+        }
+        Err(TableError::Refused)
+    }
+}

@@ -1,0 +1,1 @@
+//! The refresher over ports in memory.

@@ -1,0 +1,145 @@
+//! What happens while the table, the queue or the keyring is away, and after secrets have changed.
+
+use bucketwheel::event::Envelope;
+
+use super::*;
+
+fn body(n: usize) -> String {
+    format!(r#"{{"repository":{{"uuid":"{{r}}"}},"n":{n}}}"#)
+}
+
+fn bodies(ports: &Ports) -> Vec<String> {
+    let sent = ports.events.sent();
+    let body = |text: &str| Envelope::parse(text).expect("an envelope").body().expect("a body");
+    sent.iter().map(|message| String::from_utf8(body(&message.body)).expect("text")).collect()
+}
+
+#[tokio::test]
+async fn what_the_queue_does_not_take_is_parked_and_drained_in_order() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    let send = async |n: usize| answer(&ingest, &delivery("c1", &body(n), &secret())).await;
+    assert_eq!(send(0).await, Answer::Accepted);
+    ports.events.set_down(true);
+    assert_eq!(send(1).await, Answer::Parked);
+    assert_eq!(send(2).await, Answer::Parked);
+    assert_eq!(ingest.drain().await, Drained { sent: 0, left: true });
+
+    // The queue is back, but what waits goes first. Another process knows nothing and keeps to it too.
+    ports.events.set_down(false);
+    let other = ports.ingest();
+    assert_eq!(answer(&other, &delivery("c1", &body(3), &secret())).await, Answer::Parked);
+    let elsewhere = r#"{"repository":{"uuid":"{other}"}}"#;
+    assert_eq!(answer(&other, &delivery("c1", elsewhere, &secret())).await, Answer::Accepted);
+    assert_eq!(ingest.drain().await, Drained { sent: 3, left: false });
+    assert_eq!(send(4).await, Answer::Accepted);
+    assert_eq!(bodies(&ports), [&body(0), elsewhere, &body(1), &body(2), &body(3), &body(4)]);
+    assert_eq!(ingest.drain().await, Drained::default());
+    assert_eq!(ports.table.items().len(), 1, "nothing is left but the hook");
+}
+
+#[tokio::test]
+async fn a_parked_delivery_is_sealed_in_pieces_that_fit_and_comes_back_whole() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    ports.events.set_down(true);
+    let large = |n: usize| {
+        format!(r#"{{"n":{n},"repository":{{"uuid":"{{r}}"}},"x":"{}"}}"#, "payload ".repeat(120_000))
+    };
+    for n in 0..12 {
+        assert_eq!(answer(&ingest, &delivery("c1", &large(n), &secret())).await, Answer::Parked);
+    }
+    for (key, attributes) in ports.table.items() {
+        let text = Value::Object(attributes).to_string();
+        assert!(text.len() < 400 * 1024 && !text.contains("payload"), "{key:?}");
+    }
+    ports.events.set_down(false);
+    assert_eq!(ingest.drain().await, Drained { sent: 12, left: false });
+    assert_eq!(bodies(&ports), (0..12).map(large).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn without_the_table_a_warm_process_accepts_and_a_cold_one_says_503() {
+    let ports = Ports::with_hook().await;
+    let (warm, cold) = (ports.ingest(), ports.ingest());
+    let event = delivery("c1", &body(1), &secret());
+    assert_eq!(answer(&warm, &event).await, Answer::Accepted);
+    ports.table.set_down(true);
+    assert_eq!(answer(&cold, &event).await, Answer::Unavailable);
+    assert_eq!(answer(&warm, &event).await, Answer::Unasked);
+    ports.edge.advance(SignedDuration::from_mins(50));
+    assert_eq!(answer(&warm, &event).await, Answer::Unasked);
+    // What is wrong according to an old secret may be right according to a newer one.
+    let newer = delivery("c1", &body(1), &SecretString::from("newer"));
+    assert_eq!(answer(&warm, &newer).await, Answer::Unavailable);
+    ports.events.set_down(true);
+    assert_eq!(answer(&warm, &event).await, Answer::Unavailable);
+    ports.events.set_down(false);
+    ports.edge.advance(SignedDuration::from_mins(11));
+    assert_eq!(answer(&warm, &event).await, Answer::Unavailable);
+}
+
+#[tokio::test]
+async fn without_the_table_nothing_overtakes_what_this_process_has_parked() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    ports.events.set_down(true);
+    assert_eq!(answer(&ingest, &delivery("c1", &body(1), &secret())).await, Answer::Parked);
+    ports.events.set_down(false);
+    ports.table.set_down(true);
+    assert_eq!(answer(&ingest, &delivery("c1", &body(2), &secret())).await, Answer::Unavailable);
+}
+
+#[tokio::test]
+async fn without_the_keyring_a_cold_process_says_503_and_a_warm_one_accepts() {
+    let ports = Ports::with_hook().await;
+    let (warm, cold) = (ports.ingest(), ports.ingest());
+    let event = delivery("c1", &body(1), &secret());
+    assert_eq!(answer(&warm, &event).await, Answer::Accepted);
+    ports.keys.set_down(true);
+    assert_eq!(answer(&cold, &event).await, Answer::Unavailable);
+    ports.edge.advance(SignedDuration::from_secs(61));
+    assert_eq!(answer(&warm, &event).await, Answer::Accepted);
+    ports.keys.set_down(false);
+    assert_eq!(answer(&cold, &event).await, Answer::Accepted);
+    assert_eq!(ports.keys.reads(), 2, "each process reads the ring once");
+}
+
+#[tokio::test]
+async fn a_key_added_after_the_start_is_found() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    assert_eq!(answer(&ingest, &delivery("c1", "{}", &secret())).await, Answer::Accepted);
+    let both = r#"{"k0001":"0123456789abcdef0123456789abcdef","k0002":"fedcba9876543210fedcba9876543210"}"#;
+    ports.keys.set(both);
+    ports.edge.advance(SignedDuration::from_secs(31));
+    let ring = Keyring::parse(&SecretString::from(both)).expect("a ring");
+    let credential = "c2".parse().expect("an id");
+    let secrets = HookSecrets::first(&ring, &credential, &secret(), [2; NONCE_LEN]);
+    put_first(&ports.table, &credential, &secrets).await.expect("stored");
+    assert_eq!(answer(&ingest, &delivery("c2", "{}", &secret())).await, Answer::Accepted);
+}
+
+#[tokio::test]
+async fn a_hook_made_right_after_a_rejected_delivery_is_found_at_once() {
+    let ports = Ports::new();
+    let ingest = ports.ingest();
+    let event = delivery("c1", "{}", &secret());
+    assert_eq!(answer(&ingest, &event).await, Answer::Rejected);
+    ports.make_hook("c1", &secret()).await;
+    assert_eq!(answer(&ingest, &event).await, Answer::Accepted);
+}
+
+#[tokio::test]
+async fn a_flood_of_forgeries_ends_in_503_and_not_in_a_read_for_each() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    let forged = delivery("c1", "{}", &SecretString::from("wrong"));
+    let mut answers = Vec::new();
+    for _ in 0..50 {
+        answers.push(answer(&ingest, &forged).await);
+    }
+    assert_eq!(answers[0], Answer::Rejected);
+    assert_eq!(answers[49], Answer::Unavailable);
+    assert_eq!(answer(&ingest, &delivery("c1", "{}", &secret())).await, Answer::Accepted);
+}

@@ -1,0 +1,111 @@
+//! The events described for programs in other languages: a JSON Schema for each, and an AsyncAPI document
+//! of the queue (<https://www.asyncapi.com/docs/reference/specification/v3.0.0>).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{ENVELOPE_VERSION, EventKey};
+
+/// The files, by name: one schema per event key, the envelope's, and `asyncapi.json`.
+pub fn documents() -> BTreeMap<String, Value> {
+    let mut documents =
+        BTreeMap::from([("envelope.json".to_owned(), envelope()), ("asyncapi.json".to_owned(), asyncapi())]);
+    for key in EventKey::ALL {
+        let mut schema = json!(key.schema());
+        schema["title"] = json!(key.as_str());
+        schema["description"] = json!(key.words());
+        documents.insert(file(key), schema);
+    }
+    documents
+}
+
+fn file(key: EventKey) -> String {
+    format!("{}.json", dotted(key))
+}
+
+fn dotted(key: EventKey) -> String {
+    key.as_str().replace(':', ".")
+}
+
+fn envelope() -> Value {
+    let text = |words: &str| json!({"type": "string", "description": words});
+    let number = |words: &str| json!({"type": "integer", "description": words});
+    let constant = |value: &str| json!({"const": value});
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "envelope",
+        "description": "A message of the events queue: CloudEvents 1.0 in structured JSON.",
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "time", "datacontenttype", "envelopeversion",
+                     "credentialid", "secretversion", "partitionkey"],
+        "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
+        "properties": {
+            "specversion": constant("1.0"),
+            "id": text("Digest of credential and body. Handle each id once."),
+            "source": text("https://bitbucket.org/{workspace uuid}/{repository uuid}, as far as the body names them."),
+            "type": text("org.bitbucket. and the event key with . for :."),
+            "subject": text("The repository's full name, if the body names one."),
+            "time": {"type": "string", "format": "date-time", "description": "When it was received."},
+            "datacontenttype": {"enum": ["application/json", "application/octet-stream"]},
+            "datacontentencoding": {"const": "gzip", "description": "data_base64 is compressed: the body was too large for a queue."},
+            "envelopeversion": {"const": ENVELOPE_VERSION},
+            "credentialid": text("The credential whose address it came to."),
+            "hookid": text("X-Hook-UUID, without braces."),
+            "requestid": text("X-Request-UUID: Bitbucket's id of the delivery, the same on each attempt."),
+            "attempt": number("X-Attempt-Number, from 1."),
+            "secretversion": number("Which of the hook's secrets it was signed with."),
+            "partitionkey": text("What keeps its order: the repository's uuid, else the credential."),
+            "traceparent": text("The W3C trace context, if one came."),
+            "data": {"description": "The body, byte for byte as Bitbucket sent it. The last member."},
+            "data_base64": text("The body in base64, if it is not JSON or was compressed."),
+        },
+    })
+}
+
+fn asyncapi() -> Value {
+    let mut messages = serde_json::Map::new();
+    let mut components = serde_json::Map::new();
+    for key in EventKey::ALL {
+        let name = dotted(key);
+        messages.insert(name.clone(), json!({"$ref": format!("#/components/messages/{name}")}));
+        let message = json!({
+            "name": name,
+            "title": key.as_str(),
+            "summary": key.words(),
+            "contentType": "application/cloudevents+json",
+            "payload": {"allOf": [
+                {"$ref": "envelope.json"},
+                {"properties": {
+                    "type": {"const": format!("org.bitbucket.{name}")},
+                    "data": {"$ref": file(key)},
+                }},
+            ]},
+        });
+        components.insert(name, message);
+    }
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Bucketwheel's events",
+            "version": ENVELOPE_VERSION.to_string(),
+            "description": "What Bitbucket Cloud reports, in order per repository. Keys that are not listed here come \
+                            too, as org.bitbucket.<key with . for :>.",
+        },
+        "defaultContentType": "application/cloudevents+json",
+        "channels": {"events": {
+            "address": "{queue}",
+            "title": "The events queue",
+            "description": "An SQS FIFO queue; its URL is the stack's output EventsQueueUrl. The message group is \
+                            partitionkey, the deduplication id is id.",
+            "parameters": {"queue": {"description": "The queue's URL."}},
+            "messages": messages,
+        }},
+        "operations": {"receive": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/events"},
+            "summary": "Take an event off the queue. The same id may come again: handle it once.",
+        }},
+        "components": {"messages": components},
+    })
+}

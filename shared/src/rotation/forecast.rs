@@ -1,0 +1,83 @@
+//! How long a chain will last, as far as can be told without asking Bitbucket.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::chain::Chain;
+use super::terms::{IDLE_LIMIT, Terms, due_at, later};
+
+/// How a chain stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outlook {
+    /// As it should be.
+    Sound,
+    /// It can still be saved, and something must happen soon: a spend is open and its window is half
+    /// over, or the chain has been idle for two thirds of the three months.
+    Endangered,
+    /// The token was refused and is being confirmed, or its window is over.
+    Doubtful,
+    /// It is over; only a reconnect helps.
+    Ended,
+}
+
+impl Outlook {
+    /// The word in logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outlook::Sound => "sound",
+            Outlook::Endangered => "endangered",
+            Outlook::Doubtful => "doubtful",
+            Outlook::Ended => "ended",
+        }
+    }
+}
+
+/// What is to be expected of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Forecast {
+    /// How it stands.
+    pub outlook: Outlook,
+    /// When the newest pair was stored.
+    pub rotated_at: Timestamp,
+    /// When calls stop working unless it is refreshed.
+    pub access_expires_at: Timestamp,
+    /// When it is due for its next refresh.
+    pub due_at: Timestamp,
+    /// Whole days until Bitbucket drops the chain for want of use; none if it has no refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_days_left: Option<i64>,
+    /// When the window ends in which an open spend can be repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_ends_at: Option<Timestamp>,
+}
+
+/// Looks ahead.
+pub fn forecast(chain: &Chain, now: Timestamp, terms: &Terms) -> Forecast {
+    let window_ends_at = chain.intent.map(|intent| later(intent.first_spent_at, terms.grace));
+    let idle_ends_at = later(chain.refreshed_at, IDLE_LIMIT);
+    let rotates = chain.upkeep.spends();
+    let open = chain.intent.map(|intent| now.duration_since(intent.first_spent_at));
+    let idle = now.duration_since(chain.refreshed_at);
+    let outlook = if chain.ended {
+        Outlook::Ended
+    } else if chain.refused_at.is_some() || rotates && open.is_some_and(|open| open >= terms.grace) {
+        Outlook::Doubtful
+    } else if rotates && (open.is_some_and(|open| open >= terms.grace / 2) || idle >= IDLE_LIMIT / 3 * 2) {
+        Outlook::Endangered
+    } else {
+        Outlook::Sound
+    };
+    Forecast {
+        outlook,
+        rotated_at: chain.refreshed_at,
+        access_expires_at: chain.expires_at,
+        due_at: due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, terms),
+        idle_days_left: rotates.then(|| days(idle_ends_at.duration_since(now))),
+        window_ends_at,
+    }
+}
+
+fn days(left: SignedDuration) -> i64 {
+    left.as_hours().max(0) / 24
+}

@@ -1,0 +1,130 @@
+//! Who may enter, on the running system: every route of the template, knocked at by a stranger.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::header::{LOCATION, ORIGIN};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::world::World;
+
+/// The routes as template.yaml writes them: `GET /connect/{link}`.
+fn routes() -> Vec<(String, String)> {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = fs::read_to_string(template).expect("template.yaml");
+    let keys = template.lines().filter_map(|line| line.split("RouteKey: ").nth(1));
+    let key = |rest: &str| {
+        let quoted = rest.strip_prefix('\'').and_then(|rest| rest.split('\'').next());
+        let key = quoted.unwrap_or_else(|| rest.split(", ").next().unwrap_or_default());
+        let (method, path) = key.trim().split_once(' ').expect("a method and a path");
+        (method.to_owned(), path.to_owned())
+    };
+    keys.map(key).collect()
+}
+
+/// Paths that such a route leads to.
+fn paths(route: &str) -> Vec<String> {
+    let Some(folder) = route.strip_suffix("{proxy+}") else {
+        return vec![route.replace("{credential_id}", "nobody").replace("{link}", "made-up")];
+    };
+    let below: &[&str] = match folder {
+        "/api/" => &[
+            "credentials",
+            "credentials/x",
+            "credentials/x/audit",
+            "credentials/x/disable",
+            "credentials/x/enable",
+            "credentials/x/refresh",
+            "connect-links",
+            "calls",
+            "calls/x",
+            "kinds",
+            "openapi.json",
+            "oh/no",
+        ],
+        "/credentials/" => &["new", "x", "x/y"],
+        "/assets/" => &["console.css", "none"],
+        other => panic!("say in this test what is below {other}"),
+    };
+    below.iter().map(|path| format!("{folder}{path}")).collect()
+}
+
+#[tokio::test]
+async fn a_stranger_gets_nothing_out_of_any_route_of_the_template() {
+    let world = World::running().await;
+    let routes = routes();
+    assert!(routes.len() >= 12, "{routes:?}");
+    for (method, route) in routes {
+        let methods = match method.as_str() {
+            "ANY" => {
+                vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE]
+            }
+            one => vec![one.parse().expect("a method")],
+        };
+        for method in methods {
+            for path in paths(&route) {
+                let url = format!("{}{path}", world.local().public_url);
+                let answer = world.http.request(method.clone(), &url).send().await.expect("an answer");
+                let (status, headers) = (answer.status(), answer.headers().clone());
+                let body = answer.text().await.expect("a body");
+                let case = format!("{method} {path}: {status} {body}");
+                let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
+                match (path.split('/').nth(1).unwrap_or_default(), method.as_str()) {
+                    ("api", _) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{case}"),
+                    ("webhooks", _) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{case}"),
+                    ("connect" | "oauth", _) => {
+                        assert!(to.contains("bitbucket_error=") || status.is_client_error(), "{case}: {to}");
+                    }
+                    ("login", "GET") => assert_eq!(status, StatusCode::OK, "{case}"),
+                    ("login", _) => assert!(status.is_client_error(), "{case}"),
+                    ("assets", _) => assert!(status.is_success() || status.is_client_error(), "{case}"),
+                    _ => {
+                        assert_eq!(status, StatusCode::SEE_OTHER, "{case}");
+                        assert!(to.starts_with("/login"), "{case}: {to}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_begins_with_the_token_and_writes_only_for_our_own_pages() {
+    let world = World::running().await;
+    let credential = world.connect("By session").await;
+    let mut operator = world.person();
+    let url = |path: &str| format!("{}{path}", world.local().public_url);
+    let wrong = operator.submit(&url("/login"), &[("token", "not the token")]).await.expect("an answer");
+    assert_eq!(wrong.status, 401);
+    let token = world.local().outputs.operator_token.as_str();
+    operator.submit(&url("/login"), &[("token", token)]).await.expect("an answer");
+
+    let page = url(&format!("/credentials/{credential}"));
+    let renamed = operator.submit(&page, &[("deed", "rename"), ("label", "Renamed by a page")]).await;
+    let renamed = renamed.expect("an answer");
+    assert!(renamed.status == 200 && renamed.text.contains("Renamed by a page"), "{}", renamed.text);
+    assert!(renamed.text.contains("operator, by session"), "{}", renamed.text);
+
+    // The same with the right cookie from elsewhere.
+    let login = world.http.post(url("/login")).form(&[("token", token)]).send().await.expect("an answer");
+    let cookie = login.headers()["set-cookie"].to_str().expect("a cookie");
+    for attribute in ["__Host-session=", "HttpOnly", "Secure", "SameSite", "Max-Age=43200"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let cookie = cookie.split(';').next().expect("a cookie");
+    for (path, method) in [
+        (format!("/credentials/{credential}"), Method::POST),
+        (format!("/api/credentials/{credential}"), Method::DELETE),
+    ] {
+        let foreign = world
+            .http
+            .request(method, url(&path))
+            .header("cookie", cookie)
+            .header(ORIGIN, "https://evil.example")
+            .form(&[("deed", "disable")]);
+        assert_eq!(foreign.send().await.expect("an answer").status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    let (_, shown) = world.operator("GET", &format!("credentials/{credential}"), None).await;
+    assert_eq!((&shown["label"], &shown["status"]["health"]), (&json!("Renamed by a page"), &json!("up")));
+}
