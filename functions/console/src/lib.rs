@@ -79,6 +79,7 @@ where
         .route("/api/credentials/{id}", get(api::credentials::show::<T, Q, E>))
         .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
         .route("/api/connect-links", post(api::connect_links::make::<T, Q, E>))
+        .route("/api/budget", get(api::calls::budget::<T, Q, E>))
         .route("/api/call", post(api::calls::call::<T, Q, E>))
         .route("/api/calls", post(api::calls::submit::<T, Q, E>))
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))

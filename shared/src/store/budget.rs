@@ -187,5 +187,6 @@ fn key(scope: &Scope, sk: &str) -> Key {
     }
 }
 
-#[cfg(all(test, feature = "memory"))]
+#[cfg(feature = "memory")]
+#[cfg(test)]
 mod tests;
