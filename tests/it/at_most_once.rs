@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bucketwheel::call::State;
+use bucketwheel::call::{Outcome, State};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub(crate) async fn every_fault(
     world: &World,
     kind: &str,
     message: impl Fn(&str) -> Value,
-) -> Vec<(String, Fault, usize, State, bool)> {
+) -> Vec<(String, Fault, usize, Outcome)> {
     let smooth = visit(world, &message(&format!("{kind}-smooth")).to_string(), 1, LIFE, None).await;
     assert!(smooth.acknowledged() && smooth.sent == 1, "{smooth:?}");
     let tries = smooth.steps.iter().enumerate().flat_map(|(at, step)| FAULTS.map(|fault| (at, step, fault)));
@@ -82,7 +82,7 @@ pub(crate) async fn every_fault(
                 assert!(receives < 12, "{id} does not end: {next:?}");
             }
             let outcome = world.result(&id).await;
-            (step.clone(), fault, sent, outcome.state, outcome.evidence.is_some())
+            (step.clone(), fault, sent, outcome)
         }
     });
     stream::iter(tries.collect::<Vec<_>>()).buffer_unordered(8).collect().await
@@ -94,11 +94,12 @@ async fn what_cannot_be_looked_for_is_sent_once_or_its_outcome_is_unknown() {
     let case = Case::new(&world, "killed-comment").await;
     let tries = every_fault(&world, &case.credential, |id| case.comment(id)).await;
     assert!(tries.len() >= 5 * 5, "{}", tries.len());
-    for (step, fault, sent, state, evidence) in &tries {
+    for (step, fault, sent, outcome) in &tries {
+        let (state, evidence) = (&outcome.state, outcome.evidence.is_some());
         let told = format!("{fault:?} at {step}: sent {sent} times, {state:?}");
         match state {
             State::Succeeded => assert_eq!(*sent, 1, "{told}"),
-            State::Unknown => assert!(*sent <= 1 && *evidence, "{told}"),
+            State::Unknown => assert!(*sent <= 1 && evidence, "{told}"),
             _ => panic!("{told}"),
         }
         // Only what happens between the writing down and the outcome leaves a doubt.
@@ -125,7 +126,7 @@ async fn what_can_be_looked_for_is_done_exactly_once() {
     let world = World::running().await;
     let case = Case::new(&world, "killed-branch").await;
     let tries = every_fault(&world, &case.credential, |id| case.branch(id)).await;
-    for (step, fault, sent, state, _) in &tries {
-        assert_eq!((*sent, *state), (1, State::Succeeded), "{fault:?} at {step}");
+    for (step, fault, sent, outcome) in &tries {
+        assert_eq!((*sent, outcome.state), (1, State::Succeeded), "{fault:?} at {step}");
     }
 }

@@ -38,11 +38,11 @@ async fn the_demo_goes_the_whole_circle_and_ctrl_c_frees_every_port() {
     let listed = running.command(&["credentials"]).output().await.expect("the list runs");
     assert!(text(&listed).contains("Ada Lindt"), "{}", text(&listed));
 
-    let commits = "repositories/seilbahn/infrastructure/commits";
-    let query = ["--query", "pagelen=2", "--query", "fields=values.hash", "--paginate", "--items", "3"];
-    let paged = running.command(&[&["call", "GET", commits][..], &query].concat()).output().await;
+    let query = ["--query", "pagelen=2", "--query", "fields=values.slug", "--paginate", "--items", "3"];
+    let paged =
+        running.command(&[&["call", "GET", "repositories/seilbahn"][..], &query].concat()).output().await;
     let paged = text(&paged.expect("the call runs"));
-    assert_eq!(paged.matches("\"hash\"").count(), 3, "{paged}");
+    assert_eq!(paged.matches("\"slug\"").count(), 3, "{paged}");
     let gone =
         running.command(&["call", "GET", "workspaces", "--json"]).output().await.expect("the call runs");
     assert!(!gone.status.success() && text(&gone).contains("\"state\": \"failed\""), "{}", text(&gone));

@@ -59,6 +59,8 @@ async fn a_429_closes_the_credential_for_as_long_as_it_says() {
     assert!(closed <= now() + Duration::from_secs(6), "{closed}");
     assert_eq!(world.result(&id).await.state, State::Succeeded);
     assert!(now() >= closed, "it was sent before its time");
+    let (_, used) = world.operator("GET", &format!("budget?credential={credential}"), None).await;
+    assert_eq!(used, json!({"requests_last_hour": 2, "closed_until": null}));
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ fn imports_flow_one_way() {
         ["call", "connect", "credential", "event", "rotation", "seal", "signature", "token"];
     const OUTSIDE: [&str; 7] = ["aws", "bitbucket", "config", "memory", "ports", "store", "telemetry"];
     let mut breaches = Vec::new();
-    for file in sources(&["shared/src"]) {
+    for file in sources(&["shared/src"]).into_iter().filter(|file| !file.is_test()) {
         let room = file.path.trim_start_matches("shared/src/").trim_end_matches(".rs");
         let room = room.split('/').next().unwrap();
         let forbidden: &[&str] = match room {

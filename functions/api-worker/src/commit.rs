@@ -75,8 +75,12 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
                 break;
             }
             let wire = self.form(&stand).wire().map_err(|problem| Stop::Failed(problem, None))?;
+            let caller = caller(self.message, self.holder);
+            if let Some(wait) = self.worker.room(caller, &wire).await? {
+                return Err(Again::After(wait, "the hourly allowance is used up").into());
+            }
             let sent = self.write_down(&mut before).await?;
-            match self.worker.react(caller(self.message, self.holder), &wire, self.until).await? {
+            match self.worker.transmit(caller, &wire, self.until).await? {
                 Reaction::Answered(Judgement::Succeeded, answer) => {
                     let location = answer.headers.get("location").map(String::as_str).unwrap_or_default();
                     let hash = location.rsplit('/').next().unwrap_or_default();

@@ -42,7 +42,7 @@ impl From<Again> for Stop {
 }
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
-    /// Sends one request, if the hourly allowance has room for it, and waits for its answer while there is
+    /// Sends one request if the hourly allowance has room for it, and waits for its answer while there is
     /// time.
     pub(crate) async fn react(
         &self,
@@ -50,12 +50,22 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         wire: &Wire,
         until: Timestamp,
     ) -> Result<Reaction, Again> {
-        let counted = limits::counts(wire);
-        if counted && let Some(wait) = self.room(caller).await? {
-            return Ok(Reaction::NotYet(wait));
+        match self.room(caller, wire).await? {
+            Some(wait) => Ok(Reaction::NotYet(wait)),
+            None => self.transmit(caller, wire, until).await,
         }
+    }
+
+    /// Sends one request for which there is [room](Self::room).
+    pub(crate) async fn transmit(
+        &self,
+        caller: Caller<'_>,
+        wire: &Wire,
+        until: Timestamp,
+    ) -> Result<Reaction, Again> {
         let reaction = self.answer_to(caller.holder, wire, until).await;
-        if counted && let Reaction::Answered(Judgement::Transient { after, limited: true, .. }, _) = &reaction
+        if let Reaction::Answered(Judgement::Transient { after, limited: true, .. }, _) = &reaction
+            && limits::counts(wire)
         {
             self.close(caller, *after).await?;
         }

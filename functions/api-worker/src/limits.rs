@@ -27,7 +27,14 @@ pub(crate) fn counts(wire: &Wire) -> bool {
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// Counts a request; gives how long to wait if there is no room for it.
-    pub(crate) async fn room(&self, caller: Caller<'_>) -> Result<Option<SignedDuration>, Again> {
+    pub(crate) async fn room(
+        &self,
+        caller: Caller<'_>,
+        wire: &Wire,
+    ) -> Result<Option<SignedDuration>, Again> {
+        if !counts(wire) {
+            return Ok(None);
+        }
         let (limits, now) = (self.limits, self.edge.now());
         let own = Scope::Credential(caller.holder.credential.id.clone());
         if let Ticket::Wait(wait) = budget::take(&self.table, &own, limits, caller.priority, now).await? {

@@ -1,7 +1,8 @@
 //! One message: carries out what the verdicts say.
 
 use bucketwheel::call::{
-    self, Answer, Call, CallId, Ending, Evidence, Message, Problem, Reply, Sent, State, Verdict, Wire,
+    self, Answer, Call, CallId, Ending, Evidence, Message, Problem, Reaction, Reply, Sent, State, Verdict,
+    Wire,
 };
 use bucketwheel::credential::{CredentialId, Health};
 use bucketwheel::ports::{Edge, Queue, QueueError, Table, TableError};
@@ -76,9 +77,12 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         };
         match self.carry_out(&message, until).await {
             Err(Again::Later(why) | Again::After(_, why)) if receives >= MOST_RECEIVES => {
-                let cause = format!("It was tried {receives} times; the last time {why}.");
-                let error = Some(Problem::new("gave_up", cause, "Mend that, then submit it again."));
-                self.end(&message, Ending { error, ..Ending::new(State::Expired) }).await
+                let entry = calls::get(&self.table, &message.id, self.edge.now()).await?;
+                match call::given_up(entry, receives, why) {
+                    Verdict::Finish(ending) => self.end(&message, *ending).await,
+                    Verdict::Reply(outcome) => self.reply(&outcome, message.reply).await,
+                    _ => unreachable!("who gives up neither sends nor waits"),
+                }
             }
             // Nobody waits beyond the deadline to be told that it has passed.
             Err(Again::After(after, why)) if message.deadline.is_some() => {
@@ -155,6 +159,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         wire: &Wire,
         until: Timestamp,
     ) -> Result<Verdict, Again> {
+        let caller = caller(message, holder);
+        // Asked before anything is written down, so that whoever dies here leaves no doubt.
+        if let Some(wait) = self.room(caller, wire).await? {
+            return Ok(call::answered(before, Reaction::NotYet(wait)));
+        }
         let now = self.edge.now();
         let sent = Sent { at: now, until, by: u32::from_be_bytes(self.edge.random()) };
         let sent = wire.method.mutates().then_some(sent);
@@ -164,7 +173,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 written => written?,
             }
         }
-        let verdict = call::answered(sent, self.react(caller(message, holder), wire, until).await?);
+        let verdict = call::answered(sent, self.transmit(caller, wire, until).await?);
         if let (Some(sent), Verdict::Wait(..) | Verdict::Nudge) = (sent, &verdict) {
             calls::not_sent(&self.table, &message.id, sent, self.edge.now()).await?;
         }

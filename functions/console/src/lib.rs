@@ -97,6 +97,7 @@ where
         .route("/api/credentials/{id}/disable", post(api::credentials::disable::<T, Q, E>))
         .route("/api/credentials/{id}/enable", post(api::credentials::enable::<T, Q, E>))
         .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
+        .route("/api/budget", get(api::calls::budget::<T, Q, E>))
         .route("/api/call", post(api::calls::call::<T, Q, E>))
         .route("/api/calls", post(api::calls::submit::<T, Q, E>))
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))

@@ -167,6 +167,23 @@ pub fn looked(sent: Sent, evidence: Evidence, seen: Option<(Seen, Answer)>) -> V
     }
 }
 
+/// The message was received so often that it would end among the dead letters next. `why` says what it
+/// waits for.
+pub fn given_up(entry: Entry, receives: u32, why: &str) -> Verdict {
+    let cause = format!("It was tried {receives} times; the last time {why}.");
+    match entry {
+        Entry::Finished(outcome) => Verdict::Reply(outcome),
+        Entry::Sent(sent) => {
+            let instead = format!("No answer came. {cause}");
+            looked(sent, Evidence { sent_at: sent.at, instead, looked: None }, None)
+        }
+        Entry::New | Entry::Queued(_) => {
+            let error = Some(Problem::new("gave_up", cause, "Mend that, then submit it again."));
+            Ending { error, ..Ending::new(State::Expired) }.into()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +240,16 @@ mod tests {
         assert_eq!(arrived(Entry::New, &message(Some(5)), at(4)), Verdict::Send(None));
         let late = arrived(Entry::Queued(at(0)), &message(Some(5)), at(5));
         assert!(matches!(late, Verdict::Finish(ending) if ending.state == State::Expired));
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_is_unknown_if_it_may_have_been_sent() {
+        let state = |entry| match given_up(entry, 48, "it rained") {
+            Verdict::Finish(ending) => ending.state,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(state(Entry::Queued(at(0))), State::Expired);
+        assert_eq!(state(Entry::Sent(sent())), State::Unknown);
     }
 
     #[test]

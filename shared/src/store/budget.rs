@@ -187,6 +187,6 @@ fn key(scope: &Scope, sk: &str) -> Key {
     }
 }
 
-#[cfg(test)]
 #[cfg(feature = "memory")]
+#[cfg(test)]
 mod tests;

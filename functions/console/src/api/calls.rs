@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bucketwheel::call::{Call, CallId, Message, Problem};
 use bucketwheel::credential::ulid;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
+use bucketwheel::store::budget::{self, Scope, Used};
 use bucketwheel::store::calls::{self, Entry};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::Console;
 use crate::problem::ErrorAnswer;
-use crate::request::{Body, Id, unreadable};
+use crate::request::{Body, Id, parameter, unreadable};
 
 /// How long a caller waits for a direct answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -92,6 +93,19 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
         Entry::Sent(sent) => Ok(pending(json!({ "id": id, "state": "sent", "sent_at": sent.at }))),
         Entry::Finished(outcome) => Ok(Json(outcome).into_response()),
     }
+}
+
+/// How much of Bitbucket's hourly allowance is used: by all, or by the credential that the query names.
+pub(crate) async fn budget<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ErrorAnswer> {
+    let scope = match parameter(query.as_deref(), "credential") {
+        None => Scope::Consumer,
+        Some(id) => Scope::Credential(id.parse().map_err(|_| ErrorAnswer::no_such_credential())?),
+    };
+    let Used { requests, closed_until } = budget::used(&console.table, &scope, console.edge.now()).await?;
+    Ok(Json(json!({ "requests_last_hour": requests, "closed_until": closed_until })).into_response())
 }
 
 fn pending(answer: Value) -> Response {

@@ -192,6 +192,10 @@ impl Table for Overtaken {
         self.inner.query(query, limit, after).await
     }
 
+    async fn add(&self, key: &Key, name: &str, by: i64, set: Attributes) -> Result<Attributes, TableError> {
+        self.0.add(key, name, by, set).await
+    }
+
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
         if writes.len() > 1 && self.armed.swap(false, Ordering::SeqCst) {
             let key = Key::new("CRED#c-1", "TOKENS");

@@ -237,6 +237,12 @@ impl Table for StormyTable {
         self.weather.does(1, act).await.map_err(unavailable)?
     }
 
+    async fn add(&self, key: &Key, name: &str, by: i64, set: Attributes) -> Result<Attributes, TableError> {
+        let (table, key, name) = (self.table.clone(), key.clone(), name.to_owned());
+        let act = async move { table.add(&key, &name, by, set).await };
+        self.weather.does(1, act).await.map_err(unavailable)?
+    }
+
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
         let table = self.table.clone();
         self.weather.does(1, async move { table.write(writes).await }).await.map_err(unavailable)?
