@@ -6,6 +6,7 @@ mod contract;
 mod credentials;
 mod fixtures;
 mod keys;
+mod openapi;
 mod operators;
 mod refreshes;
 // mod tidy;
