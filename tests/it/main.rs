@@ -10,6 +10,7 @@ mod events;
 mod fixtures;
 mod keys;
 mod ledger;
+mod openapi;
 mod operators;
 mod refreshes;
 mod tidy;

@@ -22,6 +22,10 @@ pub(crate) async fn submit<T: Table, Q: Queue, E: Edge>(
     Body(mut fields): Body<Map<String, Value>>,
 ) -> Result<Response, ErrorAnswer> {
     fields.entry("id").or_insert_with(|| Value::from(ulid(console.edge.now(), console.edge.random())));
+    // Serde would take a number for the name of an action: the place of it among the others.
+    if fields.get("call").and_then(|call| call.get("action")).is_some_and(|action| !action.is_string()) {
+        return Err(unreadable(&serde::de::Error::custom("action is a text")));
+    }
     let message: Message =
         serde_json::from_value(Value::Object(fields)).map_err(|error| unreadable(&error))?;
     if let Call::Request(request) = &message.call {
