@@ -141,7 +141,7 @@ mod tests {
 
         let dropped = |values, now| drop(&both, "k0001", values, at(now)).map(|_| ());
         assert_eq!(dropped(0, wait - 1), Err(Refused::Seals("k0001".into())));
-        assert_eq!(add(&both, TEXT, at(1)).err(), Some(Refused::Waiting { id: id.clone(), until: at(wait) }));
+        assert_eq!(add(&both, TEXT, at(1)).err(), Some(Refused::Waiting { id, until: at(wait) }));
         assert_eq!(dropped(0, wait), Err(Refused::TooEarly { id: "k0001".into(), until: at(2 * wait) }));
         assert_eq!(dropped(3, 2 * wait), Err(Refused::InUse { id: "k0001".into(), values: 3 }));
         assert_eq!(drop(&both, "k0007", 0, at(0)).err(), Some(Refused::NoSuchKey("k0007".into())));

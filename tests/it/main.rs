@@ -15,6 +15,7 @@ mod keys;
 mod lambda;
 mod ledger;
 mod limits;
+mod openapi;
 mod operations;
 mod operators;
 mod pagination;

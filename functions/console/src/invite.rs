@@ -26,7 +26,7 @@ pub(crate) struct Wanted {
     pub(crate) label: Option<String>,
     pub(crate) owner: Option<String>,
     pub(crate) kind: Option<Kind>,
-    pub(crate) scopes: Option<Scopes>,
+    pub(crate) scopes: Option<Vec<String>>,
     pub(crate) credential: Option<CredentialId>,
     #[serde(default)]
     pub(crate) allow_other_account: bool,
@@ -83,29 +83,31 @@ fn link(
     new_id: impl FnOnce() -> CredentialId,
 ) -> Result<Link, ErrorAnswer> {
     let kind = kind(wanted.kind, known)?;
-    let or = |given: &Option<String>, of: fn(&Credential) -> &String| {
-        given.clone().or_else(|| known.map(of).cloned()).unwrap_or_default()
+    let or = |given: Option<String>, of: fn(&Credential) -> &String| {
+        given.unwrap_or_else(|| known.map(of).cloned().unwrap_or_default())
     };
-    let workspace = or(&wanted.workspace, |known| &known.workspace);
-    let resource = or(&wanted.resource, |known| &known.resource);
-    let scopes = wanted.scopes.or_else(|| known.map(|known| known.wanted.clone())).unwrap_or_default();
-    if !scopes.well_formed() || scopes.iter().count() > MOST_SCOPES {
-        return Err(bad_field(
-            "scopes must be names such as repository:write, or read:repository:bitbucket for an API token.",
-        ));
-    }
+    let scopes = match wanted.scopes {
+        Some(scopes) => wanted_scopes(scopes)?,
+        None => known.map(|known| known.wanted.clone()).unwrap_or_default(),
+    };
+    let resource = match (kind.resource(), wanted.resource) {
+        (None, None) => String::new(),
+        (None, Some(_)) => {
+            return Err(bad_field("resource is for repository and project access tokens alone."));
+        }
+        (Some(resource), given) => {
+            let name = match resource {
+                Resource::Repository => "resource, the repository's slug,",
+                Resource::Project => "resource, the project's key,",
+            };
+            place(name, or(given, |known| &known.resource))?
+        }
+    };
     Ok(Link {
-        label: text("label", &or(&wanted.label, |known| &known.label), 1, 100)?,
-        workspace: place("workspace", &workspace)?.to_ascii_lowercase(),
-        owner: text("owner", &or(&wanted.owner, |known| &known.owner), 0, 128)?,
-        resource: match (kind.resource(), resource.trim()) {
-            (None, "") => String::new(),
-            (None, _) => {
-                return Err(bad_field("resource is for repository and project access tokens alone."));
-            }
-            (Some(Resource::Repository), given) => place("resource, the repository's slug,", given)?,
-            (Some(Resource::Project), given) => place("resource, the project's key,", given)?,
-        },
+        label: text("label", &or(wanted.label, |known| &known.label), 1, 100)?,
+        workspace: place("workspace", or(wanted.workspace, |known| &known.workspace))?.to_ascii_lowercase(),
+        owner: text("owner", &or(wanted.owner, |known| &known.owner), 0, 128)?,
+        resource,
         kind,
         wanted: scopes,
         renews: known.is_some(),
@@ -113,6 +115,16 @@ fn link(
         credential: wanted.credential.unwrap_or_else(new_id),
         until: now + LIFETIME,
     })
+}
+
+fn wanted_scopes(names: Vec<String>) -> Result<Scopes, ErrorAnswer> {
+    let fits = |name: &String| !name.is_empty() && Scopes::parse(name).well_formed();
+    if names.len() > MOST_SCOPES || !names.iter().all(fits) {
+        return Err(bad_field(
+            "scopes must be names such as repository:write, or read:repository:bitbucket for an API token.",
+        ));
+    }
+    Ok(Scopes::parse(&names.join(" ")))
 }
 
 /// A credential stays what it is: calls and refreshes go by its kind.
@@ -128,12 +140,12 @@ fn kind(wanted: Option<Kind>, known: Option<&Credential>) -> Result<Kind, ErrorA
 }
 
 /// A slug, a key, or a uuid with braces: what Bitbucket takes as one part of a path.
-fn place(name: &str, given: &str) -> Result<String, ErrorAnswer> {
-    let text = given.trim();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~{}".contains(c);
-    let dots = text.chars().all(|c| c == '.');
-    if (1..=64).contains(&text.len()) && text.chars().all(plain) && !dots {
-        return Ok(text.to_owned());
+fn place(name: &str, text: String) -> Result<String, ErrorAnswer> {
+    let first = |c: char| c.is_ascii_alphanumeric() || "-_~{".contains(c);
+    let rest = |c: char| c.is_ascii_alphanumeric() || "-_.~{}".contains(c);
+    let mut visible = text.strip_prefix('.').unwrap_or(&text).chars();
+    if visible.next().is_some_and(first) && visible.all(rest) && text.len() <= 64 {
+        return Ok(text);
     }
     Err(bad_field(&format!("{name} must be a slug, or a uuid with braces, of at most 64 characters.")))
 }
@@ -141,7 +153,8 @@ fn place(name: &str, given: &str) -> Result<String, ErrorAnswer> {
 /// A text of one line.
 pub(crate) fn text(name: &str, given: &str, least: usize, most: usize) -> Result<String, ErrorAnswer> {
     let text = given.trim();
-    if (least..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+    if text.chars().count() >= least && given.chars().count() <= most && !given.chars().any(char::is_control)
+    {
         return Ok(text.to_owned());
     }
     Err(bad_field(&format!("{name} must have {least} to {most} characters, without control characters.")))

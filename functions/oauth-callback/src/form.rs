@@ -69,7 +69,7 @@ pub(crate) fn page(link: &Link, ticket: &Ticket, banner: Option<&Banner>) -> Mar
         @if let Some(Banner { code, cause, resolution }) = banner {
             p.banner.bad role="alert" data-code=(code) { strong { (cause) } " " (resolution) }
         }
-        p { "You were asked to connect Bitbucket to " strong { (link.label) } "." }
+        p { "You were asked to connect Bitbucket for " strong { (link.label) } "." }
         dl {
             dt { "Workspace" } dd { (link.workspace) }
             @match link.kind.resource() {

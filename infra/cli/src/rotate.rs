@@ -60,7 +60,7 @@ pub(crate) enum Ring {
 
 impl fmt::Display for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Ring::Hook => "hook",
             Ring::Access => "access",
             Ring::Refresh => "refresh",

@@ -113,7 +113,7 @@ impl Kind {
             Kind::OauthUser => Trade {
                 acts_as: "The person who consents, within the consumer's scopes and the person's own permissions.",
                 rotates: "Everything, by itself: the access token every two hours, the refresh token with each use.",
-                cannot: "It ends when the person withdraws the consent or leaves the workspace.",
+                cannot: "It cannot outlive the consent: it ends when the person withdraws that or leaves the workspace.",
             },
             Kind::OauthClientCredentials => Trade {
                 acts_as: "The OAuth consumer itself, as an app user of the consumer's workspace.",
@@ -128,7 +128,7 @@ impl Kind {
             Kind::ApiTokenUser => Trade {
                 acts_as: "The end user who enters the token.",
                 rotates: "Nothing by itself: each end user must replace the token before it expires, after a year at most.",
-                cannot: "Scopes do not include one another: reading and writing must both be chosen.",
+                cannot: "It cannot do more than each scope says: none includes another, so reading and writing must both be chosen.",
             },
             Kind::RepositoryAccessToken => Trade {
                 acts_as: "The repository itself, as an app user that is nobody's.",

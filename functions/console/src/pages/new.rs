@@ -70,13 +70,17 @@ pub(crate) async fn make<T: Table, Q: Queue, E: Edge>(
     chosen: Result<Form<Chosen>, FormRejection>,
 ) -> Result<Markup, ErrorAnswer> {
     let Form(chosen) = chosen.map_err(|rejection| bad_form(&rejection))?;
+    // People paste with spaces around, and leave empty what they do not need.
+    let given =
+        |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let scopes = Scopes::parse(chosen.scopes.as_deref().unwrap_or_default());
     let wanted = Wanted {
-        workspace: Some(chosen.workspace),
-        resource: chosen.resource,
-        label: Some(chosen.label),
-        owner: chosen.owner,
+        workspace: given(Some(chosen.workspace)),
+        resource: given(chosen.resource),
+        label: given(Some(chosen.label)),
+        owner: given(chosen.owner),
         kind: Some(chosen.kind),
-        scopes: chosen.scopes.as_deref().map(Scopes::parse),
+        scopes: Some(scopes.iter().map(str::to_owned).collect()),
         ..Wanted::default()
     };
     console.invite(&who, wanted).await.map(|made| link(&made, chosen.kind))
@@ -109,9 +113,9 @@ fn offer(kind: Kind, chosen: bool) -> Markup {
             input type="radio" name="kind" value=(kind.code()) checked[chosen] required;
             span {
                 strong { (kind.title()) }
-                br; "Acts as: " (trade.acts_as)
-                br; "Rotates: " (trade.rotates)
-                br; "Cannot: " (trade.cannot)
+                br; span.hint { "Acts as " } (trade.acts_as)
+                br; span.hint { "Rotates " } (trade.rotates)
+                br; span.hint { "Cannot " } (trade.cannot)
                 @match kind.resource() {
                     Some(Resource::Repository) => { br; "Needs the repository's slug." }
                     Some(Resource::Project) => { br; "Needs the project's key." }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bucketwheel::connect::{Begun, STATE_LIFETIME};
 use bucketwheel::credential::{Health, Sight, Status};
 use bucketwheel::ports::{Condition, Cursor, Page, Query, TableError, Write};
 
@@ -193,10 +194,12 @@ impl Table for Overtaken {
     }
 
     async fn add(&self, key: &Key, name: &str, by: i64, set: Attributes) -> Result<Attributes, TableError> {
-        self.0.add(key, name, by, set).await
+        self.inner.add(key, name, by, set).await
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
+        // So that whoever runs at the same time has read by now.
+        tokio::task::yield_now().await;
         if writes.len() > 1 && self.armed.swap(false, Ordering::SeqCst) {
             let key = Key::new("CRED#c-1", "TOKENS");
             let mut set = Attributes::new();
@@ -206,6 +209,18 @@ impl Table for Overtaken {
         }
         self.inner.write(writes).await
     }
+}
+
+#[tokio::test]
+async fn of_two_that_take_one_state_at_once_one_gets_it() {
+    let table = Overtaken { inner: MemoryTable::default(), armed: Arc::default() };
+    let (state, now) = (Ticket::new([1; 32]), "2026-11-21T05:00:00Z".parse().expect("a time"));
+    let begun =
+        Begun { link: "l".into(), browser: "b".into(), verifier: "v".into(), until: now + STATE_LIFETIME };
+    connects::begin(&table, &state, &begun).await.expect("begun");
+    let (one, two) = tokio::join!(connects::take(&table, &state, now), connects::take(&table, &state, now));
+    let taken = [one.expect("an answer"), two.expect("an answer")];
+    assert_eq!(taken.iter().flatten().count(), 1);
 }
 
 #[tokio::test]
