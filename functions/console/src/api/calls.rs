@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bucketwheel::call::{Call, CallId, Message, Problem};
@@ -78,8 +79,9 @@ async fn enqueue<T: Table, Q: Queue, E: Edge>(
 /// One page of a paginated call.
 pub(crate) async fn part<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
-    Path((id, number)): Path<(String, u32)>,
+    path: Result<Path<(String, u32)>, PathRejection>,
 ) -> Result<Response, ErrorAnswer> {
+    let Path((id, number)) = path.map_err(|_| unknown())?;
     let id = id.parse().map_err(|_| unknown())?;
     let part = calls::part(&console.table, &id, number, console.edge.now()).await?;
     part.map(|part| Json(part).into_response()).ok_or_else(unknown)
