@@ -60,6 +60,10 @@ async fn enqueue<T: Table, Q: Queue, E: Edge>(
     if fields.get("call").and_then(|call| call.get("action")).is_some_and(|action| !action.is_string()) {
         return Err(unreadable(&serde::de::Error::custom("action is a text")));
     }
+    // Serde would take a list for a record: its fields in their order.
+    if fields.get("paginate").is_some_and(Value::is_array) {
+        return Err(unreadable(&serde::de::Error::custom("paginate is an object")));
+    }
     let message: Message =
         serde_json::from_value(Value::Object(fields)).map_err(|error| unreadable(&error))?;
     if let Call::Request(request) = &message.call {
