@@ -25,7 +25,7 @@ pub use path::{ApiPath, BadPath};
 pub use request::{Method, Request, Wire};
 use serde::{Deserialize, Serialize};
 pub use single::{PULL_REQUEST, Removed, Single, Variable, shaped};
-pub use verdict::{Ending, Entry, Reaction, Sent, Verdict, answered, arrived, given_up, looked};
+pub use verdict::{Ending, Entry, Reaction, Sent, Verdict, answered, arrived, given_up, in_doubt, looked};
 
 use crate::credential::CredentialId;
 

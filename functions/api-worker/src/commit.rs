@@ -50,10 +50,26 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
     /// Makes the commit. `before` is the journal's entry of a try whose end is not known.
     pub(crate) async fn run(&self, before: Option<Sent>) -> Result<Answer, Stop> {
         self.commit.check().map_err(|problem| Stop::Failed(problem, None))?;
-        let (mut before, mut doubtful) = (before, before.map(|sent| sent.at));
+        let mut doubtful = before.map(|sent| sent.at);
+        match self.attempt(before, &mut doubtful).await {
+            // What Bitbucket refuses now says nothing of the try whose answer was lost.
+            Err(Stop::Failed(problem, Some(_))) if doubtful.is_some() => {
+                let cause =
+                    format!("The answer was lost, and looking for the commit failed: {}", problem.cause);
+                Err(Stop::Unknown(Problem::outcome_unknown(cause)))
+            }
+            attempted => attempted,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        mut before: Option<Sent>,
+        doubtful: &mut Option<Timestamp>,
+    ) -> Result<Answer, Stop> {
         for number in 1..=TRIES {
             let stand = self.stand().await?;
-            if let Some(since) = doubtful
+            if let Some(since) = *doubtful
                 && let Some(found) = self.search(&stand, since).await?
             {
                 return Ok(self.made(&found, &stand));

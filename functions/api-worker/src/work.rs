@@ -1,8 +1,8 @@
 //! One message: carries out what the verdicts say.
 
 use bucketwheel::call::{
-    self, Answer, Call, CallId, Ending, Evidence, Message, Problem, Reaction, Reply, Sent, State, Verdict,
-    Wire,
+    self, Answer, Call, CallId, Ending, Entry, Evidence, Message, Problem, Reaction, Reply, Sent, State,
+    Verdict, Wire,
 };
 use bucketwheel::credential::{CredentialId, Health};
 use bucketwheel::ports::{Edge, Queue, QueueError, Table, TableError};
@@ -115,6 +115,25 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// Sends it. If it could do something twice it is written down first, and that is taken back only
     /// where Bitbucket certainly did nothing.
     async fn send(
+        &self,
+        message: &Message,
+        before: Option<Sent>,
+        until: Timestamp,
+    ) -> Result<Verdict, Again> {
+        let verdict = self.send_if_allowed(message, before, until).await?;
+        let sent = match &verdict {
+            Verdict::Finish(ending) if ending.state == State::Unknown => {
+                match calls::get(&self.table, &message.id, self.edge.now()).await? {
+                    Entry::Sent(sent) => Some(sent),
+                    _ => before,
+                }
+            }
+            _ => before,
+        };
+        Ok(call::in_doubt(sent, verdict))
+    }
+
+    async fn send_if_allowed(
         &self,
         message: &Message,
         before: Option<Sent>,

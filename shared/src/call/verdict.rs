@@ -167,6 +167,26 @@ pub fn looked(sent: Sent, evidence: Evidence, seen: Option<(Seen, Answer)>) -> V
     }
 }
 
+/// A call that may have been sent `before` was about to be looked for or sent again. If that ended without
+/// an answer of Bitbucket, the end of the first request stays unknown.
+pub fn in_doubt(before: Option<Sent>, verdict: Verdict) -> Verdict {
+    match (before, verdict) {
+        (Some(sent), Verdict::Finish(ending)) if ending.answer.is_none() => {
+            let instead = match ending.error {
+                Some(problem) if ending.state == State::Unknown => problem.cause,
+                // Bitbucket has shown that nothing was done.
+                Some(problem) if problem.code == "conflict" => return Ending::failed(problem).into(),
+                Some(problem) => {
+                    format!("The answer was lost, and it cannot be looked for: {}", problem.cause)
+                }
+                None => "The answer was lost.".to_owned(),
+            };
+            looked(sent, Evidence { sent_at: sent.at, instead, looked: None }, None)
+        }
+        (_, verdict) => verdict,
+    }
+}
+
 /// The message was received so often that it would end among the dead letters next. `why` says what it
 /// waits for.
 pub fn given_up(entry: Entry, receives: u32, why: &str) -> Verdict {
@@ -250,6 +270,20 @@ mod tests {
         };
         assert_eq!(state(Entry::Queued(at(0))), State::Expired);
         assert_eq!(state(Entry::Sent(sent())), State::Unknown);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_for_any_more_is_unknown_and_not_failed() {
+        let state = |before, problem: &str| match in_doubt(
+            before,
+            Ending::failed(Problem::new(problem, "why", "what")).into(),
+        ) {
+            Verdict::Finish(ending) => (ending.state, ending.evidence.is_some()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(state(Some(sent()), "disabled"), (State::Unknown, true));
+        assert_eq!(state(Some(sent()), "conflict"), (State::Failed, false));
+        assert_eq!(state(None, "disabled"), (State::Failed, false));
     }
 
     #[test]
