@@ -157,13 +157,13 @@ async fn granted_scopes_are_kept_and_what_is_missing_is_named() {
     for field in ["scope", "scopes"] {
         let world = World::new().await;
         world.behave(&json!({"scope_field": field}));
-        let wanted = Scopes::parse("repository pipeline:write");
+        let wanted = Scopes::parse("repository runner:write");
         let link = world.link("c-1", |link| link.wanted = wanted).await;
         world.consent(&mut world.ada(), &link).await;
         let credential = world.credential("c-1").await.expect("there");
         assert!(credential.granted.gives("repository:write"));
         let missing: Vec<_> = credential.missing().into_iter().map(|missing| missing.scope).collect();
-        assert_eq!(missing, ["pipeline:write"]);
+        assert_eq!(missing, ["runner:write"]);
         assert_eq!(credential.sight, Sight::Repositories);
     }
 }
