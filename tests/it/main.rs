@@ -7,6 +7,7 @@ mod connects;
 mod contract;
 mod events;
 mod fixtures;
+mod hooks;
 mod ledger;
 mod refreshes;
 mod tidy;

@@ -2,6 +2,8 @@
 
 mod console;
 mod demo;
+mod events;
+mod hooks;
 mod local;
 mod profile;
 mod verbs;
@@ -50,6 +52,15 @@ enum Verb {
     },
     /// List the credentials and what they are worth
     Credentials,
+    /// See what is on the events queue
+    #[command(subcommand)]
+    Events(events::Verb),
+    /// Register, repair and remove the webhooks of a credential
+    #[command(subcommand)]
+    Hooks(hooks::Verb),
+    /// Give secrets and keys successors
+    #[command(subcommand)]
+    Rotate(hooks::Rotate),
     /// Send one Bitbucket API call through the worker and print the answer
     Call {
         /// GET, POST, PUT, PATCH or DELETE
@@ -82,6 +93,8 @@ enum Error {
     Console(#[from] console::Error),
     #[error(transparent)]
     Demo(#[from] demo::Error),
+    #[error("the events queue cannot be read: {0}")]
+    Events(#[from] bucketwheel::ports::QueueError),
     #[error("there {}; say which with --credential", match .0 { 0 => "is no credential yet".to_owned(), n => format!("are {n} credentials") })]
     WhichCredential(usize),
     #[error("the call did not succeed: {code}\n  cause       {cause}\n  resolution  {resolution}", code = .0.code, cause = .0.cause, resolution = .0.resolution)]
@@ -115,6 +128,9 @@ async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
             verbs::connect(&running()?, &workspace, &label, owner, credential).await
         }
         Verb::Credentials => verbs::credentials(&running()?).await,
+        Verb::Hooks(verb) => hooks::obey(&running()?, verb).await,
+        Verb::Rotate(verb) => hooks::rotate(&running()?, verb).await,
+        Verb::Events(verb) => events::obey(&running()?, verb).await,
         Verb::Call { method, path, credential, body } => {
             verbs::call(&running()?, method, path, credential, body).await
         }

@@ -45,7 +45,6 @@ macro_rules! events {
 
         /// An event with its body.
         #[derive(Debug, Clone, PartialEq)]
-        #[expect(clippy::large_enum_variant, reason = "an event is read, looked at and dropped")]
         pub enum Event {
             $(#[doc = $words] $name($body),)*
             /// One whose key is not listed here.
