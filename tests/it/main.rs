@@ -8,6 +8,7 @@ mod contract;
 mod credentials;
 mod events;
 mod fixtures;
+mod hooks;
 mod keys;
 mod ledger;
 mod openapi;

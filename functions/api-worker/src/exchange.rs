@@ -51,6 +51,18 @@ impl Received {
         serde_json::from_slice(&self.0.body).ok()
     }
 
+    /// An answer of ours, where several requests were made.
+    pub(crate) fn made(body: Value) -> Self {
+        let headers = BTreeMap::new();
+        let content_type = "application/json".to_owned();
+        Self(Answer { status: 200, content_type, headers, scopes: None, body: body.to_string().into_bytes() })
+    }
+
+    /// The answer's HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status
+    }
+
     /// Adds the answer to the outcome.
     pub(crate) fn into_outcome(self, mut outcome: Outcome) -> Outcome {
         outcome.body = self.json();

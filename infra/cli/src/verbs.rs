@@ -65,13 +65,7 @@ pub(crate) async fn call(
     body: Option<String>,
 ) -> Result<(), Error> {
     let console = Console::new(profile)?;
-    let credential = match credential {
-        Some(credential) => credential,
-        None => match console.credentials(&[]).await?.as_slice() {
-            [one] => one["id"].as_str().unwrap_or_default().to_owned(),
-            all => return Err(Error::WhichCredential(all.len())),
-        },
-    };
+    let credential = the_credential(&console, credential).await?;
     let mut call = json!({ "method": method.as_str(), "path": path });
     if let Some(body) = body {
         call["body"] = serde_json::from_str(&body).map_err(Error::Body)?;
@@ -83,6 +77,17 @@ pub(crate) async fn call(
             say(&format!("{:#}", outcome.body.unwrap_or_default()));
             Ok(())
         }
+    }
+}
+
+/// The credential that was named, or the only one.
+pub(crate) async fn the_credential(console: &Console, named: Option<String>) -> Result<String, Error> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    match console.credentials(&[]).await?.as_slice() {
+        [one] => Ok(one["id"].as_str().unwrap_or_default().to_owned()),
+        all => Err(Error::WhichCredential(all.len())),
     }
 }
 

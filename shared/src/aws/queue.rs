@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 
 use super::{Account, client};
 use crate::ports::{Outgoing, Queue, QueueError};
@@ -28,18 +29,32 @@ impl SqsQueue {
 pub struct Incoming {
     /// The text.
     pub body: String,
+    /// How often it was received, this time included. After some times a queue moves it to its
+    /// dead-letter queue.
+    pub receives: u32,
     receipt: String,
 }
 
 impl SqsQueue {
     /// Receives up to ten messages, waiting up to `seconds` (at most 20) for the first.
     pub async fn receive(&self, seconds: u8) -> Result<Vec<Incoming>, QueueError> {
+        self.receive_hidden(seconds, None).await
+    }
+
+    /// Receives like [`receive`](Self::receive), and leaves the messages where others receive them too.
+    pub async fn peek(&self, seconds: u8) -> Result<Vec<Incoming>, QueueError> {
+        self.receive_hidden(seconds, Some(0)).await
+    }
+
+    async fn receive_hidden(&self, seconds: u8, hidden: Option<i32>) -> Result<Vec<Incoming>, QueueError> {
         let received = self
             .client
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(10)
             .wait_time_seconds(seconds.min(20).into())
+            .set_visibility_timeout(hidden)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .customize()
             .config_override(
                 aws_sdk_sqs::config::Config::builder().timeout_config(
@@ -52,7 +67,15 @@ impl SqsQueue {
             .await
             .map_err(|error| QueueError::Unavailable(error.into()))?;
         let messages = received.messages.unwrap_or_default().into_iter();
-        Ok(messages.filter_map(|m| Some(Incoming { body: m.body?, receipt: m.receipt_handle? })).collect())
+        let incoming = |message: aws_sdk_sqs::types::Message| {
+            let counted = message
+                .attributes
+                .as_ref()
+                .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
+            let receives = counted.and_then(|count| count.parse().ok()).unwrap_or(1);
+            Some(Incoming { body: message.body?, receives, receipt: message.receipt_handle? })
+        };
+        Ok(messages.filter_map(incoming).collect())
     }
 
     /// Removes a received message for good.
