@@ -5,6 +5,8 @@ mod connects;
 mod contract;
 mod fixtures;
 mod refreshes;
+mod rotation_model;
+mod rotation_simulation;
 // mod tidy;
 mod webhooks;
 mod world;
