@@ -388,7 +388,8 @@ fn go(claim: Claim, now: Timestamp, terms: &Terms) -> (Phase, Effect) {
     // A successor, where one is known, is better than the token itself, whose window may be over; and when
     // it is over, so is a sibling.
     if claim.successor || claim.sibling && age >= terms.grace {
-        return promote(claim, if age < terms.grace { Present::Stays } else { Present::Goes });
+        let stays = claim.sibling || age < terms.grace;
+        return promote(claim, if stays { Present::Stays } else { Present::Goes });
     }
     // A token that was first spent before the window is not spent again at once: that would look like
     // theft, and a parked successor may be on its way. The chain is suspect and is tried once, later.

@@ -269,7 +269,7 @@ fn a_parked_pair_goes_where_it_came_from_or_beside_it() {
         (Some(left(100)), Adoption::Commit),
         (Some(chain()), Adoption::Keep),
         (Some(Chain { generation: 4, ..chain() }), Adoption::Keep),
-        (Some(Chain { generation: 4, spare: Some(4), ..chain() }), Adoption::Drop),
+        (Some(Chain { generation: 4, spare: Some(4), ..chain() }), Adoption::Keep),
         (Some(Chain { generation: 5, ..chain() }), Adoption::Drop),
         (Some(Chain { generation: 4, consent: 4, ..chain() }), Adoption::Drop),
         (None, Adoption::Drop),
