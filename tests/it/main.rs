@@ -14,6 +14,8 @@ mod ledger;
 mod openapi;
 mod operators;
 mod refreshes;
+mod rotation_model;
+mod rotation_simulation;
 mod tidy;
 mod webhooks;
 mod world;
