@@ -161,9 +161,10 @@ pub enum Call {
 pub enum Action {
     /// Makes sure that Bitbucket sends the repository's events to this credential's webhook address.
     EnsureHook {
-        /// `workspace/repository`.
+        /// `workspace/repository`; or `workspace` for all of its repositories.
         repository: String,
         /// The event keys to subscribe to.
+        #[serde(default = "pushes")]
         events: Vec<String>,
     },
     /// One atomic commit of many files.
@@ -173,6 +174,19 @@ pub enum Action {
     /// Removes the credential's hooks at Bitbucket where that is still possible, and then all that is
     /// stored of it but the audit trail. Done only for a credential that the console marked for it.
     DeleteCredential,
+    /// Looks at each hook of the credential and sets right what somebody changed, disabled or deleted, and
+    /// what a rotation left undone.
+    RepairHooks {},
+    /// Gives the credential's hooks a new secret. The old one is accepted until the new one has been seen
+    /// and a day has passed.
+    RotateHook {},
+    /// Takes the credential's hooks away at Bitbucket, and their secrets here.
+    RemoveHooks {},
+}
+
+/// What an automation that follows branches needs.
+fn pushes() -> Vec<String> {
+    vec!["repo:push".to_owned()]
 }
 
 /// A pull request to merge.

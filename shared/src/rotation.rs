@@ -33,7 +33,8 @@ mod terms;
 pub use adopt::{Adoption, Origin, adopt};
 pub use chain::{Chain, Intent, Lease, Nudge, RunId, Upkeep};
 pub use forecast::{Forecast, Outlook, forecast};
-pub use step::{Answer, Claim, Effect, Event, Outcome, Phase, Run, Settlement, step};
+pub use step::{Answer, Claim, Effect, Event, Outcome, Phase, Present, Run, Settlement, step};
+pub(crate) use terms::later;
 pub use terms::{IDLE_LIMIT, SPEND, Terms, due_at};
 
 #[cfg(test)]

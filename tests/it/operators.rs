@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use bucketwheel_local::Options;
 use reqwest::header::{LOCATION, ORIGIN};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::World;
 
@@ -87,6 +88,41 @@ async fn a_stranger_gets_nothing_out_of_any_route_of_the_template() {
             }
         }
     }
+}
+
+/// The console's routes are those that ask for a session or the token; the rest belongs to people with a
+/// link and to Bitbucket.
+fn is_console(path: &str) -> bool {
+    !["/connect/", "/oauth/", "/webhooks/"].iter().any(|other| path.starts_with(other))
+}
+
+#[tokio::test]
+async fn with_a_sign_on_in_front_no_route_of_the_console_answers_without_it() {
+    let world = World::running().await;
+    let parameters = vec![("OidcIssuer".to_owned(), "https://sign-on.invalid".to_owned())];
+    let local = bucketwheel_local::start(Options { parameters, ..Options::default() }, &|_| {}).await;
+    let local = local.expect("a second system");
+    for (method, route) in routes() {
+        let method = if method == "ANY" { Method::GET } else { method.parse().expect("a method") };
+        for path in paths(&route) {
+            let url = format!("{}{path}", local.public_url);
+            let request = world.http.request(method.clone(), &url);
+            // The operator's token does not take the place of the sign-on.
+            let request = request.bearer_auth(&local.outputs.operator_token);
+            for token in [None, Some("not.a.token")] {
+                let request = request.try_clone().expect("a request");
+                let request =
+                    token.into_iter().fold(request, |r, token| r.header("x-forwarded-access-token", token));
+                let answer = request.send().await.expect("an answer");
+                let (status, body) = (answer.status(), answer.text().await.expect("a body"));
+                let said: Value = serde_json::from_str(&body).unwrap_or_default();
+                let refused =
+                    status == StatusCode::UNAUTHORIZED && said == json!({"message": "Unauthorized"});
+                assert_eq!(refused, is_console(&path), "{method} {path}: {status} {body}");
+            }
+        }
+    }
+    local.stop().await;
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! From Bitbucket to the events queue.
 
+use bucketwheel::signature::sign;
 use reqwest::StatusCode;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::fixtures;
-use crate::world::World;
+use crate::world::{World, until};
 
 const REPOSITORY: &str = "seilbahn/website";
 
@@ -70,6 +71,55 @@ async fn a_delivery_without_a_right_signature_gets_401_and_is_not_queued() {
     // A good one behind them shows that nothing of them is on its way.
     assert_eq!(world.deliver(&credential, "repo:push", b"{}", &secret).await, StatusCode::ACCEPTED);
     assert_eq!(world.events(&credential, 1).await, [("org.bitbucket.repo.push".to_owned(), b"{}".to_vec())]);
+}
+
+#[tokio::test]
+async fn neither_bodies_nor_signatures_nor_secrets_reach_the_log() {
+    let world = World::running().await;
+    let credential = world.connect("log").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let body = br#"{"marker":"payload-in-no-log"}"#;
+    let right = sign(body, &secret);
+    let wrong = format!("sha256={}", "5ca1ab1e".repeat(8));
+    let injected = "sha256=signature-in-no-log\t\"quoted\"";
+    for signature in [right.as_str(), &wrong, injected] {
+        world.deliver_signed(&credential, "repo:push", body, Some(signature)).await;
+        world.deliver_signed("credential-not-there", "payload-in-no-log{}", body, Some(signature)).await;
+    }
+    until("the deliveries are logged", async || {
+        let log = world.local().log("webhook-ingest");
+        (log.matches(&credential).count() >= 3).then_some(())
+    })
+    .await;
+    let log = world.local().log("webhook-ingest");
+    let digits = right.trim_start_matches("sha256=");
+    for word in
+        ["payload-in-no-log", "signature-in-no-log", digits, "5ca1ab1e5ca1ab1e", secret.expose_secret()]
+    {
+        assert!(!log.contains(word), "the log has {word}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_credential_and_a_wrong_signature_get_the_same_answer() {
+    let world = World::running().await;
+    let credential = world.connect("oracle").await;
+    world.hook(&credential, REPOSITORY).await;
+    let wrong = format!("sha256={}", "0".repeat(64));
+    let mut answers = Vec::new();
+    for credential in [credential.as_str(), "01unknown00000000000000000"] {
+        let url = format!("{}/webhooks/bitbucket-cloud/{credential}", world.local().public_url);
+        let answer = world.http.post(url).header("x-hub-signature", &wrong).body("{}").send().await;
+        let answer = answer.expect("an answer");
+        let mut headers = answer.headers().clone();
+        for changing in ["date", "apigw-requestid", "x-amzn-requestid", "x-amz-request-id", "x-amz-id-2"] {
+            headers.remove(changing);
+        }
+        let status = answer.status();
+        answers.push((status, format!("{headers:?}"), answer.text().await.expect("a body")));
+    }
+    assert_eq!(answers[0].0, StatusCode::UNAUTHORIZED);
+    assert_eq!(answers[0], answers[1]);
 }
 
 #[tokio::test]

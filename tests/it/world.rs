@@ -13,6 +13,7 @@ use bucketwheel::call::Outcome;
 use bucketwheel::config::Settings;
 use bucketwheel::event::Envelope;
 use bucketwheel::ports::{Attributes, Key, Outgoing, Queue, Table};
+use bucketwheel::seal::Keyring;
 use bucketwheel::signature::sign;
 use bucketwheel::store;
 use bucketwheel_local::{KEY, Local, Options, REGION};
@@ -270,11 +271,15 @@ impl World {
 
     /// The access token that the table holds sealed.
     pub(crate) async fn access_token(&self, credential: &str) -> String {
-        let ring = self.secrets().keyring(&self.local().outputs.access_keyring).await.expect("the keyring");
+        let ring = self.keyring(&self.local().outputs.access_keyring).await;
         let credential = credential.parse().expect("an id");
         let tokens =
             store::tokens::get(&self.table(), &credential).await.expect("the table answers").expect("tokens");
         tokens.access(&ring, &credential).expect("it opens").reveal().to_owned()
+    }
+
+    pub(crate) async fn keyring(&self, name: &str) -> Keyring {
+        Secrets::new(&self.account).keyring(name).await.expect("the keyring")
     }
 
     pub(crate) async fn generation(&self, credential: &str) -> u64 {

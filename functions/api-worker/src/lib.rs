@@ -13,6 +13,7 @@ mod delete;
 mod ending;
 mod exchange;
 mod holder;
+mod hooks;
 mod limits;
 mod merge;
 mod pages;

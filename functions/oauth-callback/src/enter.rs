@@ -22,7 +22,7 @@ use serde::Deserialize;
 
 use crate::complete::failure_of;
 use crate::form::{self, Banner};
-use crate::look::{LookError, Unfit};
+use crate::look::{Found, LookError, Unfit};
 use crate::{Connect, Failed};
 
 /// The longest token that is tried. Bitbucket's are far below.
@@ -81,21 +81,32 @@ impl<T: Table, E: Edge> Connect<T, E> {
                 (set, found)
             }
             Entry::EmailAndToken | Entry::Token => {
-                let set = match read(&link, entered, now) {
-                    Ok(set) => set,
-                    Err(unfit) => return Ok(Err((link, Banner::of(&unfit)))),
-                };
-                match self.try_out(&link, &set.access).await {
-                    Ok(found) => (set, found),
-                    Err(LookError::Unfit(unfit)) => return Ok(Err((link, Banner::of(&unfit)))),
-                    Err(error) => {
-                        tracing::error!(error = %Causes(&error), "the token could not be tried");
-                        return Ok(Err((link, Banner::failure(Failure::BitbucketDown))));
-                    }
+                let email = entered.email.clone();
+                match self.tried(&link, entered, now).await {
+                    Ok(tried) => tried,
+                    Err(banner) => return Ok(Err((link, banner.with_email(email)))),
                 }
             }
         };
         self.store(&digest, &link, &found, &set, asked).await.map(Ok)
+    }
+
+    /// A token that somebody entered, with what Bitbucket tells of it.
+    async fn tried(
+        &self,
+        link: &Link,
+        entered: Entered,
+        now: Timestamp,
+    ) -> Result<(TokenSet, Found), Banner> {
+        let set = read(link, entered, now).map_err(|unfit| Banner::of(&unfit))?;
+        match self.try_out(link, &set.access).await {
+            Ok(found) => Ok((set, found)),
+            Err(LookError::Unfit(unfit)) => Err(Banner::of(&unfit)),
+            Err(error) => {
+                tracing::error!(error = %Causes(&error), "the token could not be tried");
+                Err(Banner::failure(Failure::BitbucketDown))
+            }
+        }
     }
 }
 

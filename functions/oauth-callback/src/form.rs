@@ -13,11 +13,18 @@ pub(crate) struct Banner {
     pub(crate) code: &'static str,
     cause: String,
     resolution: &'static str,
+    /// What was entered as the e-mail, so that nobody types it twice. The token is not repeated.
+    email: String,
 }
 
 impl Banner {
     pub(crate) fn failure(failure: Failure) -> Self {
-        Self { code: failure.code(), cause: failure.cause().to_owned(), resolution: failure.resolution() }
+        let (cause, resolution) = (failure.cause().to_owned(), failure.resolution());
+        Self { code: failure.code(), cause, resolution, email: String::new() }
+    }
+
+    pub(crate) fn with_email(self, email: Option<String>) -> Self {
+        Self { email: email.unwrap_or_default(), ..self }
     }
 
     pub(crate) fn of(unfit: &Unfit) -> Self {
@@ -58,15 +65,16 @@ impl Banner {
                  the token was made for something else.",
             ),
         };
-        Self { code, cause, resolution }
+        Self { code, cause, resolution, email: String::new() }
     }
 }
 
 /// The page.
 pub(crate) fn page(link: &Link, ticket: &Ticket, banner: Option<&Banner>) -> Markup {
     let trade = link.kind.trade();
+    let email = banner.map_or("", |banner| banner.email.as_str());
     let content = html! {
-        @if let Some(Banner { code, cause, resolution }) = banner {
+        @if let Some(Banner { code, cause, resolution, .. }) = banner {
             p.banner.bad role="alert" data-code=(code) { strong { (cause) } " " (resolution) }
         }
         p { "You were asked to connect Bitbucket for " strong { (link.label) } "." }
@@ -89,7 +97,7 @@ pub(crate) fn page(link: &Link, ticket: &Ticket, banner: Option<&Banner>) -> Mar
             @match link.kind.entry() {
                 Entry::EmailAndToken => {
                     label for="email" { "E-mail of the Atlassian account" }
-                    input #email type="email" name="email" autocomplete="email" required;
+                    input #email type="email" name="email" value=(email) autocomplete="email" required;
                     (token("API token, made with scopes for Bitbucket"))
                 }
                 Entry::Token => { (token("Access token")) }

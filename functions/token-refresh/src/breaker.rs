@@ -99,15 +99,15 @@ mod tests {
             assert_eq!(breaker.leave(at(0)), Leave::Granted);
             breaker.found(Leave::Granted, Found::Failure, at(0), &terms);
         }
-        assert_eq!(breaker.leave(at(19)), Leave::Refused);
-        assert_eq!(breaker.leave(at(20)), Leave::Probe);
-        assert_eq!(breaker.leave(at(20)), Leave::Refused, "one probe at a time");
-        breaker.found(Leave::Probe, Found::Failure, at(20), &terms);
-        assert_eq!(breaker.leave(at(59)), Leave::Refused, "the pause doubles");
+        assert_eq!(breaker.leave(at(59)), Leave::Refused);
         assert_eq!(breaker.leave(at(60)), Leave::Probe);
-        breaker.found(Leave::Probe, Found::Nothing, at(60), &terms);
-        assert_eq!(breaker.leave(at(60)), Leave::Probe, "a probe that asked nothing is given back");
-        breaker.found(Leave::Probe, Found::Success, at(60), &terms);
-        assert_eq!(breaker.leave(at(60)), Leave::Granted);
+        assert_eq!(breaker.leave(at(60)), Leave::Refused, "one probe at a time");
+        breaker.found(Leave::Probe, Found::Failure, at(60), &terms);
+        assert_eq!(breaker.leave(at(179)), Leave::Refused, "the pause doubles");
+        assert_eq!(breaker.leave(at(180)), Leave::Probe);
+        breaker.found(Leave::Probe, Found::Nothing, at(180), &terms);
+        assert_eq!(breaker.leave(at(180)), Leave::Probe, "a probe that asked nothing is given back");
+        breaker.found(Leave::Probe, Found::Success, at(180), &terms);
+        assert_eq!(breaker.leave(at(180)), Leave::Granted);
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use bucketwheel::credential::{Cause, CredentialId};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table, TableError, TokenEndpoint};
-use bucketwheel::rotation::{self, Answer, Chain, Claim, Effect, Event, Outcome, Phase, Run, RunId, Upkeep};
-use bucketwheel::store::tokens::{Parked, SealedPair, Tokens};
+use bucketwheel::rotation::{
+    self, Answer, Chain, Claim, Effect, Event, Outcome, Phase, Present, Run, RunId, Upkeep,
+};
+use bucketwheel::store::tokens::{Parked, Promotion, SealedPair, Tokens};
 use bucketwheel::store::{refusals, tokens};
 use bucketwheel::token::{ExchangeError, RefreshToken, Refusal, TokenError};
 use jiff::SignedDuration;
@@ -58,7 +60,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
                 Effect::Commit(claim) => self.commit(id, &phase, &claim, &mut held).await,
                 Effect::Keep(claim) => self.keep(id, &claim, &mut held).await,
                 Effect::Park(claim) => self.park(id, &claim, &held).await,
-                Effect::Promote(claim) => self.promote(id, &claim, &mut held).await,
+                Effect::Promote(claim, present) => self.promote(id, &claim, present, &mut held).await,
                 Effect::Settle(claim, settlement) => {
                     stored(&mut held, tokens::settle(&self.table, id, &claim, &settlement).await)
                 }
@@ -124,8 +126,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
             }
             ExchangeError::Answered(TokenError::Refused { .. }) => {
                 // Whether another refused token explains this refusal is asked only where it decides.
-                let alone = claim.refused_at.is_none()
-                    || matches!(refusals::last_is(&self.table, claim).await, Ok(true));
+                let alone = !claim.decides || matches!(refusals::last_is(&self.table, claim).await, Ok(true));
                 (if alone { Answer::No } else { Answer::Doubtful }, Cause::RefreshRefused)
             }
             ExchangeError::Answered(TokenError::Unreadable { .. }) => (Answer::Lost, Cause::AnswerUnreadable),
@@ -177,13 +178,21 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         }
     }
 
-    async fn promote(&self, id: &CredentialId, claim: &Claim, held: &mut Held) -> Event {
-        let nonces = [self.edge.random(), self.edge.random()];
-        let Some(spare) = held.tokens.as_ref().and_then(Tokens::spare) else { return Event::Sealed };
-        match spare.reseal(self.rings(), id, claim.generation + 1, nonces) {
-            Ok(pair) => {
+    async fn promote(&self, id: &CredentialId, claim: &Claim, present: Present, held: &mut Held) -> Event {
+        let Some(tokens) = &held.tokens else { unreachable!("a pair is promoted that was read") };
+        let Some(spare) = tokens.spare().cloned() else { return Event::Sealed };
+        let seal = |pair: &SealedPair| {
+            let nonces = [self.edge.random(), self.edge.random()];
+            pair.reseal(self.rings(), id, claim.generation + 1, nonces)
+        };
+        let kept = match present {
+            Present::Goes => Ok(None),
+            _ => seal(&tokens.pair()).map(Some),
+        };
+        match seal(&spare).and_then(|pair| Ok(Promotion { pair, spare, kept: kept?, present })) {
+            Ok(promotion) => {
                 let now = self.edge.now();
-                stored(held, tokens::promote(&self.table, id, claim, &pair, now, &self.terms).await)
+                stored(held, tokens::promote(&self.table, id, claim, &promotion, now, &self.terms).await)
             }
             Err(error) => {
                 tracing::error!(credential = id.as_str(), error = %Causes(&error), "not unsealed");

@@ -24,6 +24,8 @@ const MOST: usize = 2_000;
 pub(crate) struct Hook {
     /// No secrets means that there is no such hook.
     pub(crate) secrets: Vec<HookSecret>,
+    /// The version whose first match a rotation waits for.
+    pub(crate) awaited: Option<u64>,
     pub(crate) read_at: Timestamp,
 }
 
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn made_up_credentials_do_not_drive_out_real_ones() {
         let known = Known::default();
-        let hook = |secrets| Hook { secrets, read_at: Timestamp::UNIX_EPOCH };
+        let hook = |secrets| Hook { secrets, awaited: None, read_at: Timestamp::UNIX_EPOCH };
         let secret = HookSecret { version: 1, secret: "s".to_owned().into() };
         let real: CredentialId = "real".parse().expect("an id");
         known.remember(&real, hook(vec![secret]));

@@ -29,6 +29,7 @@ use bucketwheel::event::Delivery;
 use bucketwheel::ports::{Edge, Keys, KeysError, Queue, QueueError, Table, TableError};
 use bucketwheel::seal::OpenError;
 use bucketwheel::signature::{Claimed, Verified, verify};
+use bucketwheel::store::hooks::{self, HookSecrets};
 pub use drain::Drained;
 use jiff::Timestamp;
 use known::{Hook, Known};
@@ -46,6 +47,8 @@ pub const ATTEMPT: Duration = Duration::from_millis(900);
 const PATIENCE: Duration = Duration::from_secs(7);
 /// Time for the hook and its secrets.
 const LOOKUP: Duration = Duration::from_millis(2_500);
+/// Time for the note that a new secret has matched.
+const NOTE: Duration = Duration::from_millis(300);
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +177,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         let Some(verified) = self.verified(&credential, &body, &claimed, now).await? else {
             return Ok(Answer::Rejected);
         };
+        self.note_match(&credential, verified.secret_version, now).await;
         let delivery = Delivery {
             credential: &credential,
             verified,
@@ -223,8 +227,23 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         }
     }
 
+    /// Tells a rotation that Bitbucket signs with the new secret: one write, not one per delivery. What
+    /// fails here is done by a later delivery.
+    async fn note_match(&self, credential: &CredentialId, version: u64, now: Timestamp) {
+        let Some(hook) = self.known.get(credential).filter(|hook| hook.awaited == Some(version)) else {
+            return;
+        };
+        let noted = timeout(NOTE, hooks::matched(&self.table, credential, version)).await;
+        if matches!(noted, Ok(Ok(()))) {
+            let hook = Hook { secrets: hook.secrets.clone(), awaited: None, read_at: now.min(hook.read_at) };
+            self.known.remember(credential, hook);
+        }
+    }
+
     async fn read(&self, credential: &CredentialId, now: Timestamp) -> Result<Arc<Hook>, Unstored> {
-        let found = bucketwheel::store::hooks::get(&self.table, credential).await?;
+        let found = hooks::get(&self.table, credential).await?;
+        let awaited = found.as_ref().map(HookSecrets::newest);
+        let awaited = awaited.filter(|newest| found.as_ref().is_some_and(|found| found.awaits(*newest)));
         let secrets = match found {
             Some(sealed) => match sealed.open(&*self.ring.get(now).await?, credential) {
                 Err(OpenError::UnknownKey(_)) if let Some(newer) = self.ring.newer(now).await? => {
@@ -232,9 +251,13 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
                 }
                 opened => opened?,
             },
-            None => Vec::new(),
+            // The same work, so that neither the time nor a keyring that is away tells which hooks there are.
+            None => {
+                self.ring.open_nobodys(now).await?;
+                Vec::new()
+            }
         };
-        Ok(self.known.remember(credential, Hook { secrets, read_at: now }))
+        Ok(self.known.remember(credential, Hook { secrets, awaited, read_at: now }))
     }
 }
 

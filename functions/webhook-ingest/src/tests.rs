@@ -1,4 +1,5 @@
 mod answers;
+mod hostile;
 mod ledger;
 mod outages;
 mod world;
@@ -6,7 +7,7 @@ mod world;
 use bucketwheel::memory::{MemoryEdge, MemoryKeys, MemoryQueue, MemoryTable};
 use bucketwheel::seal::{Keyring, NONCE_LEN};
 use bucketwheel::signature::sign;
-use bucketwheel::store::hooks::{HookSecrets, put_first};
+use bucketwheel::store::hooks::put_first;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde_json::{Value, json};

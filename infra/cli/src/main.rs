@@ -3,6 +3,8 @@
 mod console;
 mod credentials;
 mod demo;
+mod events;
+mod hooks;
 mod local;
 mod profile;
 mod rotate;
@@ -49,6 +51,12 @@ enum Verb {
         #[command(subcommand)]
         what: Rotate,
     },
+    /// See what is on the events queue
+    #[command(subcommand)]
+    Events(events::Verb),
+    /// Register, repair and remove the webhooks of a credential
+    #[command(subcommand)]
+    Hooks(hooks::Verb),
     /// Send one Bitbucket API call through the worker and print the answer
     Call(verbs::CallArguments),
 }
@@ -66,6 +74,8 @@ enum Error {
     Demo(#[from] demo::Error),
     #[error(transparent)]
     Rotate(#[from] rotate::Error),
+    #[error("the events queue cannot be read: {0}")]
+    Events(#[from] bucketwheel::ports::QueueError),
     #[error("there {}; say which with --credential", match .0 { 0 => "is no credential yet".to_owned(), n => format!("are {n} credentials") })]
     WhichCredential(usize),
     #[error("the call did not succeed: {code}\n  cause       {cause}\n  resolution  {resolution}", code = .0.code, cause = .0.cause, resolution = .0.resolution)]
@@ -105,6 +115,9 @@ async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
         Verb::Rotate { what: Rotate::Keys { step } } => {
             Ok(rotate::keys(&running()?, step.unwrap_or(Step::Report)).await?)
         }
+        Verb::Rotate { what: Rotate::Hook { credential } } => hooks::rotate(&running()?, credential).await,
+        Verb::Hooks(verb) => hooks::obey(&running()?, verb).await,
+        Verb::Events(verb) => events::obey(&running()?, verb).await,
         Verb::Call(arguments) => verbs::call(&running()?, arguments).await,
     }
 }

@@ -24,6 +24,12 @@ pub(crate) enum Rotate {
         #[command(subcommand)]
         step: Option<Step>,
     },
+    /// The secret of a credential's hooks; a rotation that stopped half-way goes on
+    Hook {
+        /// The credential to use; not needed if there is only one
+        #[arg(long)]
+        credential: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

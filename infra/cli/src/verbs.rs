@@ -102,13 +102,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 pub(crate) async fn call(profile: &Profile, arguments: CallArguments) -> Result<(), Error> {
     let console = Console::new(profile)?;
-    let credential = match arguments.credential {
-        Some(credential) => credential,
-        None => match console.credentials(&[]).await?.as_slice() {
-            [one] => one["id"].as_str().unwrap_or_default().to_owned(),
-            all => return Err(Error::WhichCredential(all.len())),
-        },
-    };
+    let credential = the_credential(&console, arguments.credential).await?;
     let query: BTreeMap<_, _> = arguments.query.into_iter().collect();
     let mut call = json!({ "method": arguments.method.as_str(), "path": arguments.path, "query": query });
     if let Some(body) = arguments.body {
@@ -141,6 +135,17 @@ pub(crate) async fn call(profile: &Profile, arguments: CallArguments) -> Result<
         say(&format!("{:#}", outcome.body.unwrap_or_default()));
     }
     Ok(())
+}
+
+/// The credential that was named, or the only one.
+pub(crate) async fn the_credential(console: &Console, named: Option<String>) -> Result<String, Error> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    match console.credentials(&[]).await?.as_slice() {
+        [one] => Ok(one["id"].as_str().unwrap_or_default().to_owned()),
+        all => Err(Error::WhichCredential(all.len())),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "this is what people read")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
-use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
 
 use super::{Account, client};
 use crate::ports::{Inbox, Outgoing, Queue, QueueError};
@@ -34,12 +34,24 @@ pub struct Incoming {
     pub body: String,
     /// In a dead-letter queue: why it was put there, if somebody said so.
     pub cause: Option<String>,
+    /// How often it was received, this time included. After some times a queue moves it to its
+    /// dead-letter queue.
+    pub receives: u32,
     receipt: String,
 }
 
 impl SqsQueue {
     /// Receives up to ten messages, waiting up to `seconds` (at most 20) for the first.
     pub async fn receive(&self, seconds: u8) -> Result<Vec<Incoming>, QueueError> {
+        self.receive_hidden(seconds, None).await
+    }
+
+    /// Receives like [`receive`](Self::receive), and leaves the messages where others receive them too.
+    pub async fn peek(&self, seconds: u8) -> Result<Vec<Incoming>, QueueError> {
+        self.receive_hidden(seconds, Some(0)).await
+    }
+
+    async fn receive_hidden(&self, seconds: u8, hidden: Option<i32>) -> Result<Vec<Incoming>, QueueError> {
         let received = self
             .client
             .receive_message()
@@ -47,6 +59,8 @@ impl SqsQueue {
             .max_number_of_messages(10)
             .message_attribute_names(CAUSE)
             .wait_time_seconds(seconds.min(20).into())
+            .set_visibility_timeout(hidden)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .customize()
             .config_override(
                 aws_sdk_sqs::config::Config::builder().timeout_config(
@@ -59,11 +73,17 @@ impl SqsQueue {
             .await
             .map_err(|error| QueueError::Unavailable(error.into()))?;
         let messages = received.messages.unwrap_or_default().into_iter();
-        let incoming = messages.filter_map(|m| {
-            let cause = m.message_attributes.as_ref().and_then(|all| all.get(CAUSE)?.string_value.clone());
-            Some(Incoming { body: m.body?, cause, receipt: m.receipt_handle? })
-        });
-        Ok(incoming.collect())
+        let incoming = |message: aws_sdk_sqs::types::Message| {
+            let counted = message
+                .attributes
+                .as_ref()
+                .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
+            let receives = counted.and_then(|count| count.parse().ok()).unwrap_or(1);
+            let said = message.message_attributes.as_ref();
+            let cause = said.and_then(|all| all.get(CAUSE)?.string_value.clone());
+            Some(Incoming { body: message.body?, cause, receives, receipt: message.receipt_handle? })
+        };
+        Ok(messages.filter_map(incoming).collect())
     }
 
     /// Removes a received message for good.

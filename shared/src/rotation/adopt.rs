@@ -32,7 +32,7 @@ pub fn adopt(chain: Option<&Chain>, origin: &Origin) -> Adoption {
     let behind = chain.generation.checked_sub(origin.generation);
     match behind {
         Some(0) if chain.intent.is_some_and(|intent| intent.id == origin.intent) => Adoption::Commit,
-        Some(0 | 1) if chain.spare != Some(origin.generation + 1) => Adoption::Keep,
+        Some(0 | 1) => Adoption::Keep,
         _ => Adoption::Drop,
     }
 }

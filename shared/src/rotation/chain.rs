@@ -102,6 +102,8 @@ pub struct Chain {
     /// The generation for which a second pair is kept: one that was bought and came too late to be
     /// committed. Worth something only for this generation or the next.
     pub spare: Option<u64>,
+    /// That pair was refused when it was the chain's own.
+    pub spare_refused: bool,
     /// The chain has ended: only a reconnect helps.
     pub ended: bool,
 }

@@ -39,6 +39,11 @@ pub struct Claim {
     pub refused_at: Option<Timestamp>,
     /// A successor of this generation's token is kept in the table.
     pub successor: bool,
+    /// A sibling of this generation's pair is kept in the table, and was not refused so far.
+    pub sibling: bool,
+    /// The token was refused, the wait is over, and no answer has been lost since: another refusal is
+    /// believed. A run that did not give its lease back may have bought a successor.
+    pub decides: bool,
 }
 
 impl Claim {
@@ -53,7 +58,7 @@ impl Claim {
 pub struct Settlement {
     /// When the next run may try.
     pub due_at: Timestamp,
-    /// When the token was last refused.
+    /// When the token was last refused, if that still counts.
     pub refused_at: Option<Timestamp>,
     /// This run spent nothing and found no intent: the one it wrote is taken back.
     pub unspent: bool,
@@ -147,12 +152,25 @@ pub enum Effect {
     Keep(Claim),
     /// Send the new pair, sealed, to the second store.
     Park(Claim),
-    /// Make the kept pair generation + 1.
-    Promote(Claim),
+    /// Make the kept pair generation + 1, due at once, since nobody knows whether it still works.
+    Promote(Claim, Present),
     /// Leave word and give the lease back.
     Settle(Claim, Settlement),
     /// Nothing more.
     End(Outcome),
+}
+
+/// What becomes of the present pair when the kept one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Present {
+    /// It goes: it is known not to work.
+    Goes,
+    /// It is kept: it may work.
+    Stays,
+    /// It is kept, although it was refused: this may have been a lockout.
+    StaysRefused,
+    /// Both were refused, the last one at this time: the two change back, and the lockout is waited out.
+    BothRefused(Timestamp),
 }
 
 /// How a run ended.
@@ -221,7 +239,10 @@ pub fn step(phase: Phase, event: Event, now: Timestamp, run: &Run, terms: &Terms
         (Phase::Spending(claim), Event::Answered(answer)) => match answer {
             Answer::Pair => commit(claim, 0),
             Answer::No | Answer::Doubtful => (Phase::Confirming(claim, answer), Effect::Read),
-            Answer::Lost => settle(claim, (Outcome::Transient, open(&claim))),
+            // Whatever was refused before: this time it may have been accepted.
+            Answer::Lost => {
+                settle(claim, (Outcome::Transient, Settlement { refused_at: None, ..open(&claim) }))
+            }
             Answer::Unsent => settle(claim, unspent(&claim, now, terms)),
             Answer::Unknown => settle(claim, (Outcome::Misconfigured, unspent(&claim, now, terms).1)),
         },
@@ -275,8 +296,8 @@ fn park(claim: Claim) -> (Phase, Effect) {
     (Phase::Parking(claim), Effect::Park(claim))
 }
 
-fn promote(claim: Claim) -> (Phase, Effect) {
-    (Phase::Promoting(claim), Effect::Promote(claim))
+fn promote(claim: Claim, present: Present) -> (Phase, Effect) {
+    (Phase::Promoting(claim), Effect::Promote(claim, present))
 }
 
 fn settle(claim: Claim, (outcome, settlement): (Outcome, Settlement)) -> (Phase, Effect) {
@@ -300,9 +321,9 @@ fn begin(
     let age = now.duration_since(chain.refreshed_at);
     let fresh = !age.is_negative() && age < terms.fresh;
     let due = now >= due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, terms);
-    let wanted = chain.intent.is_some() || due || (run.nudged && !fresh);
-    let waiting = chain.refused_at.is_some_and(|at| now.duration_since(at) < terms.lockout);
-    if waiting || !wanted {
+    let unfinished = chain.intent.is_some() || chain.refused_at.is_some();
+    let wanted = unfinished || due || (run.nudged && !fresh);
+    if waits(chain, now, terms) || !wanted {
         return end(Outcome::NotDue);
     }
     match chain.lease {
@@ -322,6 +343,15 @@ fn begin(
     }
 }
 
+/// After a refusal a possible lockout is waited out. Inside the window there is no time for that: what a
+/// lockout refuses now may be served a minute later, and not any more when the window is over.
+fn waits(chain: &Chain, now: Timestamp, terms: &Terms) -> bool {
+    let Some(refused_at) = chain.refused_at else { return false };
+    let window = chain.intent.is_some_and(|intent| now.duration_since(intent.first_spent_at) < terms.grace);
+    let wait = if window { terms.backoff.min(terms.lockout) } else { terms.lockout };
+    now.duration_since(refused_at) < wait
+}
+
 fn looks_alive(lease: &Lease, now: Timestamp, terms: &Terms) -> bool {
     let left = lease.until.duration_since(now);
     left.is_positive() && left <= terms.lease
@@ -329,6 +359,8 @@ fn looks_alive(lease: &Lease, now: Timestamp, terms: &Terms) -> bool {
 
 fn claim(chain: &Chain, now: Timestamp, run: &Run, terms: &Terms) -> Claim {
     let before = chain.intent;
+    let waited = chain.refused_at.is_some_and(|at| now.duration_since(at) >= terms.lockout);
+    let decides = waited && chain.lease.is_none();
     Claim {
         generation: chain.generation,
         consent: chain.consent,
@@ -336,30 +368,37 @@ fn claim(chain: &Chain, now: Timestamp, run: &Run, terms: &Terms) -> Claim {
         over: before.map(|intent| intent.id),
         intent: Intent {
             id: run.id,
-            first_spent_at: before.map_or(now, |intent| intent.first_spent_at),
+            // Every spend so far was refused, so if this one is not, it is the first.
+            first_spent_at: before
+                .filter(|_| !decides || chain.has_spare())
+                .map_or(now, |intent| intent.first_spent_at),
             attempts: before.map_or(0, |intent| intent.attempts) + 1,
         },
         lease: Lease { owner: run.id, until: later(now, terms.lease) },
         due_at: later(now, -terms.skew),
         refused_at: chain.refused_at,
         successor: chain.has_successor(),
+        sibling: chain.has_spare() && !chain.has_successor() && !chain.spare_refused,
+        decides,
     }
 }
 
 /// The claim is written: what is the token worth?
 fn go(claim: Claim, now: Timestamp, terms: &Terms) -> (Phase, Effect) {
-    if claim.over.is_none() || claim.upkeep == Upkeep::Renew {
+    if claim.over.is_none() && !claim.decides || claim.upkeep == Upkeep::Renew {
         return spend(claim, now, terms);
     }
     let age = now.duration_since(claim.intent.first_spent_at);
-    // The window may be over. A successor, where one is known, is better than the token itself.
-    if age >= terms.grace && claim.successor {
-        return promote(claim);
+    // A successor, where one is known, is better than the token itself, whose window may be over; and when
+    // it is over, so is a sibling.
+    if claim.successor || claim.sibling && age >= terms.grace {
+        let stays = claim.sibling || age < terms.grace;
+        return promote(claim, if stays { Present::Stays } else { Present::Goes });
     }
     // A token that was first spent before the window is not spent again at once: that would look like
     // theft, and a parked successor may be on its way. The chain is suspect and is tried once, later.
     // Inside the skew the other clock may be wrong, and waiting would lose what can still be saved.
-    if claim.refused_at.is_none() && age >= terms.grace.saturating_add(terms.skew) {
+    if !claim.decides && age >= terms.grace.saturating_add(terms.skew) {
         return settle(claim, (Outcome::Suspect, refused(&claim, now, terms)));
     }
     (Phase::Asking(claim), Effect::Ask(claim))
@@ -386,9 +425,14 @@ fn confirm(
         chain.generation == claim.generation && chain.intent.is_some_and(|i| i.id == claim.intent.id)
     };
     let Some(chain) = chain.filter(mine) else { return end(Outcome::Contested) };
-    if chain.has_spare() {
-        promote(claim)
-    } else if claim.refused_at.is_some() && answer == Answer::No {
+    let believed = claim.decides && answer == Answer::No;
+    if chain.has_spare() && believed {
+        promote(claim, Present::Goes)
+    } else if chain.has_spare() && !chain.spare_refused {
+        promote(claim, Present::StaysRefused)
+    } else if chain.has_spare() {
+        promote(claim, Present::BothRefused(now))
+    } else if believed {
         let ended = Settlement { ended: true, ..open(&claim) };
         settle(claim, (Outcome::Revoked, ended))
     } else {
@@ -401,8 +445,12 @@ fn open(claim: &Claim) -> Settlement {
     Settlement { due_at: claim.due_at, refused_at: claim.refused_at, unspent: false, ended: false }
 }
 
+/// What was refused was not spent.
 fn refused(claim: &Claim, now: Timestamp, terms: &Terms) -> Settlement {
-    Settlement { due_at: later(now, terms.lockout), refused_at: Some(now), ..open(claim) }
+    let unspent = claim.over.is_none();
+    let window = !unspent && now.duration_since(claim.intent.first_spent_at) < terms.grace;
+    let wait = if window { terms.backoff.min(terms.lockout) } else { terms.lockout };
+    Settlement { due_at: later(now, wait), refused_at: Some(now), unspent, ended: false }
 }
 
 /// The try that decides has to wait until no other refusal can explain its own.

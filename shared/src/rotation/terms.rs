@@ -28,7 +28,7 @@ pub struct Terms {
     /// How long to wait after a refusal: Bitbucket may refuse a whole client for some minutes, and the
     /// one who waits may have another clock than the one who was refused.
     pub lockout: SignedDuration,
-    /// How long to wait where nothing was spent.
+    /// How long to wait where nothing was spent, or where there is no time for a longer wait.
     pub backoff: SignedDuration,
     /// A pair younger than this is not refreshed because of a nudge: many calls that fail with one
     /// expired token cause one refresh.
@@ -47,7 +47,7 @@ impl Terms {
             grace,
             skew: SignedDuration::from_mins(10),
             lockout: SignedDuration::from_mins(15),
-            backoff: SignedDuration::from_secs(20),
+            backoff: SignedDuration::from_secs(60),
             fresh: SignedDuration::from_secs(60),
             idle: SignedDuration::from_hours(30 * 24),
         }
@@ -65,6 +65,6 @@ pub fn due_at(upkeep: Upkeep, refreshed_at: Timestamp, expires_at: Timestamp, te
     }
 }
 
-pub(super) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
+pub(crate) fn later(from: Timestamp, by: SignedDuration) -> Timestamp {
     from.checked_add(by).unwrap_or(from)
 }

@@ -1,28 +1,62 @@
-//! `CRED#id/HOOK`: the secrets that deliveries to a credential's address are signed with.
+//! `CRED#id/HOOK`: the hooks of a credential, and the secrets that deliveries to its address are signed with.
 //!
 //! All hooks of one credential share its address and so its secret. The item exists before a hook is
 //! registered at Bitbucket, since the first delivery may come at once.
 //!
-//! `CRED#id/HOOK#repository`: that a hook is, or is about to be, registered there. Without it nobody would
-//! know where to remove hooks when the credential goes.
+//! A rotation stores the new secret beside the old one, tells Bitbucket, and drops the old one once the new
+//! one has been seen and [`KEPT`] has passed. Each step is found in the item, so whoever comes next goes on
+//! where the last one stopped.
 
+use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{credential_pk, from_attributes, to_attributes};
 use crate::credential::CredentialId;
-use crate::ports::{Attributes, Condition, Key, Query, Table, TableError, Write};
+use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::signature::HookSecret;
 
-const NOTED: &str = "HOOK#";
+/// How long the old secret is accepted at least. Deliveries under way carry the old signature, and a
+/// person may have Bitbucket send one again.
+pub const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// The sealed secrets, the newest first. A second one is the secret before it, while deliveries signed
-/// with that one may still come.
+const REVISION: &str = "revision";
+const MATCHED: &str = "matched";
+
+/// The sealed secrets, the newest first, and the hooks that use them. A second secret is the one before,
+/// while deliveries signed with it may still come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookSecrets {
     /// The secrets with their versions.
     pub secrets: Vec<SealedSecret>,
+    /// When the newest secret was made, if it was not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Timestamp>,
+    /// The version that a delivery was last seen to be signed with, as far as that mattered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<u64>,
+    /// The hooks.
+    #[serde(default)]
+    pub hooks: Vec<Attached>,
+    #[serde(default)]
+    revision: u64,
+}
+
+/// A workspace or repository that this credential has, or is to have, a hook at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// `workspace` or `workspace/repository`.
+    pub subject: String,
+    /// The event keys that are wanted.
+    pub events: Vec<String>,
+    /// The version of the secret that Bitbucket was told; 0 if none was.
+    #[serde(default)]
+    pub registered: u64,
+    /// Why it could not be set right, if so: a word for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// One sealed secret.
@@ -37,9 +71,59 @@ pub struct SealedSecret {
 impl HookSecrets {
     /// The first secret of a credential.
     pub fn first(ring: &Keyring, id: &CredentialId, secret: &SecretString, nonce: [u8; NONCE_LEN]) -> Self {
-        let version = 1;
-        let secret = ring.seal(secret.expose_secret().as_bytes(), place(id, version), nonce);
-        Self { secrets: vec![SealedSecret { version, secret }] }
+        let secrets = vec![sealed(ring, id, 1, secret, nonce)];
+        Self { secrets, rotated_at: None, matched: None, hooks: Vec::new(), revision: 0 }
+    }
+
+    /// The newest secret's version.
+    pub fn newest(&self) -> u64 {
+        self.secrets.iter().map(|secret| secret.version).max().unwrap_or_default()
+    }
+
+    /// Begins a rotation, unless one is under way: there are never more than two secrets.
+    pub fn rotate(
+        &mut self,
+        ring: &Keyring,
+        id: &CredentialId,
+        secret: &SecretString,
+        nonce: [u8; NONCE_LEN],
+        now: Timestamp,
+    ) -> bool {
+        if self.secrets.len() > 1 {
+            return false;
+        }
+        self.secrets.insert(0, sealed(ring, id, self.newest() + 1, secret, nonce));
+        self.rotated_at = Some(now);
+        true
+    }
+
+    /// Drops the old secret if it has served: every hook has the new one, a delivery signed with the new
+    /// one has come, and [`KEPT`] has passed.
+    pub fn retire(&mut self, now: Timestamp) {
+        let newest = self.newest();
+        let registered = self.hooks.iter().all(|hook| hook.registered == newest);
+        let kept = self.rotated_at.is_none_or(|at| now.duration_since(at) >= KEPT);
+        if registered && kept && self.matched == Some(newest) {
+            self.secrets.retain(|secret| secret.version == newest);
+        }
+    }
+
+    /// Whether it should be noted that a delivery was signed with this version.
+    pub fn awaits(&self, version: u64) -> bool {
+        self.secrets.len() > 1 && version == self.newest() && self.matched != Some(version)
+    }
+
+    /// The hook of a subject; made if there is none.
+    pub fn attach(&mut self, subject: &str, events: &[String]) {
+        match self.hooks.iter_mut().find(|hook| hook.subject == subject) {
+            Some(hook) => hook.events = events.to_vec(),
+            None => self.hooks.push(Attached {
+                subject: subject.to_owned(),
+                events: events.to_vec(),
+                registered: 0,
+                problem: None,
+            }),
+        }
     }
 
     /// All of them, sealed by the newest key.
@@ -53,7 +137,7 @@ impl HookSecrets {
             let after = ring.reseal(secret, place(id, *version), nonce())?;
             Ok(SealedSecret { version: *version, secret: after.unwrap_or_else(|| secret.clone()) })
         });
-        Ok(Self { secrets: anew.collect::<Result<_, _>>()? })
+        Ok(Self { secrets: anew.collect::<Result<_, _>>()?, ..self.clone() })
     }
 
     /// Opens all of them.
@@ -68,7 +152,7 @@ impl HookSecrets {
     }
 }
 
-/// Reads a credential's secrets.
+/// Reads a credential's hooks.
 pub async fn get(table: &impl Table, id: &CredentialId) -> Result<Option<HookSecrets>, TableError> {
     table.get(&key(id)).await?.map(from_attributes).transpose()
 }
@@ -83,29 +167,46 @@ pub async fn put_first(
     table.write(vec![Write::Put { key: key(id), attributes, condition: Condition::Absent }]).await
 }
 
-/// Notes that a hook is about to be registered for `workspace/repository`.
-pub async fn note(table: &impl Table, id: &CredentialId, repository: &str) -> Result<(), TableError> {
-    let key = place_of(id, repository);
-    let attributes = Attributes::new();
-    table.write(vec![Write::Put { key, attributes, condition: Condition::Always }]).await
+/// Stores what became of hooks that were read; refused if they have changed meanwhile.
+pub async fn replace(
+    table: &impl Table,
+    id: &CredentialId,
+    hooks: &mut HookSecrets,
+) -> Result<(), TableError> {
+    let condition = unchanged(hooks);
+    hooks.revision += 1;
+    let attributes = to_attributes(hooks);
+    table.write(vec![Write::Put { key: key(id), attributes, condition }]).await
 }
 
-/// Forgets that there is a hook for `workspace/repository`.
-pub async fn forget(table: &impl Table, id: &CredentialId, repository: &str) -> Result<(), TableError> {
-    let key = place_of(id, repository);
-    table.write(vec![Write::Delete { key, condition: Condition::Always }]).await
+/// Notes that a delivery was signed with this version.
+pub async fn matched(table: &impl Table, id: &CredentialId, version: u64) -> Result<(), TableError> {
+    let mut set = Attributes::new();
+    set.insert(MATCHED.to_owned(), json!(version));
+    let write = Write::Update { key: key(id), set, remove: Vec::new(), condition: Condition::Present };
+    table.write(vec![write]).await
 }
 
-/// The repositories that have hooks of a credential, or may have: up to 100.
-pub async fn noted(table: &impl Table, id: &CredentialId) -> Result<Vec<String>, TableError> {
-    let query = Query::Partition { pk: credential_pk(id), prefix: NOTED.to_owned() };
-    let page = table.query(&query, 100, None).await?;
-    let repository = |key: &Key| key.sk.strip_prefix(NOTED).map(str::to_owned);
-    Ok(page.items.iter().filter_map(|(key, _)| repository(key)).collect())
+/// Forgets the hooks and their secrets; refused if they have changed meanwhile.
+pub async fn remove(table: &impl Table, id: &CredentialId, hooks: &HookSecrets) -> Result<(), TableError> {
+    let condition = unchanged(hooks);
+    table.write(vec![Write::Delete { key: key(id), condition }]).await
 }
 
-fn place_of(id: &CredentialId, repository: &str) -> Key {
-    Key::new(credential_pk(id), format!("{NOTED}{repository}"))
+/// Items from before there were revisions have none.
+fn unchanged(hooks: &HookSecrets) -> Condition {
+    let same = Condition::Equals(REVISION, Value::from(hooks.revision));
+    if hooks.revision > 0 { same } else { Condition::Any(vec![same, Condition::Lacks(REVISION)]) }
+}
+
+fn sealed(
+    ring: &Keyring,
+    id: &CredentialId,
+    version: u64,
+    secret: &SecretString,
+    nonce: [u8; NONCE_LEN],
+) -> SealedSecret {
+    SealedSecret { version, secret: ring.seal(secret.expose_secret().as_bytes(), place(id, version), nonce) }
 }
 
 fn key(id: &CredentialId) -> Key {

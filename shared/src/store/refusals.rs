@@ -24,9 +24,10 @@ pub async fn ask(table: &impl Table, claim: &Claim, now: Timestamp, terms: &Term
         unreachable!("attributes are an object")
     };
     let quiet = now.as_millisecond().saturating_sub(i64::try_from(terms.lockout.as_millis()).unwrap_or(0));
-    let condition = match claim.refused_at {
-        None => Condition::Always,
-        Some(_) => Condition::Any(vec![Condition::Lacks("at_ms"), Condition::AtMost("at_ms", quiet)]),
+    let condition = if claim.decides {
+        Condition::Any(vec![Condition::Lacks("at_ms"), Condition::AtMost("at_ms", quiet)])
+    } else {
+        Condition::Always
     };
     table.write(vec![Write::Put { key: key(), attributes, condition }]).await
 }

@@ -14,7 +14,9 @@ use super::keys::Change;
 use super::{credential_pk, from_attributes};
 use crate::credential::{CredentialId, Scopes};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
-use crate::rotation::{Chain, Claim, Intent, Lease, Origin, RunId, Settlement, Terms, Upkeep, due_at};
+use crate::rotation::{
+    Chain, Claim, Intent, Lease, Origin, Present, RunId, Settlement, Terms, Upkeep, due_at, later,
+};
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::token::{AccessToken, RefreshToken, TokenSet};
 
@@ -51,6 +53,8 @@ pub struct Tokens {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spare_generation: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    spare_refused: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<String>,
@@ -61,6 +65,7 @@ pub struct Tokens {
 /// What a claim writes, and what goes when it ends.
 const INTENT: [&str; 3] = ["intent_id", "intent_since_ms", "intent_attempts"];
 const LEASE: [&str; 2] = ["lease_owner", "lease_until_ms"];
+const SPARE: [&str; 3] = ["spare", "spare_generation", "spare_refused"];
 
 /// A pair, sealed for one generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +155,7 @@ impl Tokens {
                 .map(|owner| Lease { owner, until: time(self.lease_until_ms.unwrap_or_default()) }),
             refused_at: self.refused_at_ms.map(time),
             spare: self.spare_generation,
+            spare_refused: self.spare_refused,
             ended: self.ended,
         }
     }
@@ -158,6 +164,16 @@ impl Tokens {
     /// whose acknowledgement was lost.
     pub fn is(&self, pair: &SealedPair) -> bool {
         self.generation == pair.generation && self.access == pair.access
+    }
+
+    /// The chain's own pair.
+    pub fn pair(&self) -> SealedPair {
+        SealedPair {
+            generation: self.generation,
+            access: self.access.clone(),
+            refresh: self.refresh.clone(),
+            expires_at: time(self.expires_at_ms),
+        }
     }
 
     /// The pair that is kept beside the chain's own.
@@ -261,7 +277,7 @@ pub async fn commit(
     terms: &Terms,
 ) -> Result<(), TableError> {
     let set = stored(id, pair, claim.upkeep, now, terms);
-    let remove = [&INTENT[..], &LEASE, &["refused_at_ms"]].concat();
+    let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
     table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(&claim.origin()) }]).await
 }
 
@@ -274,7 +290,7 @@ pub async fn commit_parked(
     terms: &Terms,
 ) -> Result<(), TableError> {
     let set = stored(&parked.credential, &parked.pair, upkeep, now, terms);
-    let remove = [&INTENT[..], &LEASE, &["refused_at_ms"]].concat();
+    let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
     let condition = mine(&parked.origin);
     table.write(vec![Write::Update { key: key(&parked.credential), set, remove, condition }]).await
 }
@@ -291,7 +307,7 @@ pub async fn keep(
     let at = |generation| Condition::Equals("generation", Value::from(generation));
     let near = Condition::Any(vec![at(origin.generation), at(origin.generation + 1)]);
     let near = Condition::All(vec![Condition::Equals("consent", Value::from(origin.consent)), near]);
-    let mut set = attributes(json!({ "spare": pair, "spare_generation": pair.generation }));
+    let mut set = spare(pair, false);
     let alive = Condition::All(vec![near.clone(), Condition::Lacks("ended")]);
     let kept = Write::Update { key: key(id), set: set.clone(), remove: Vec::new(), condition: alive };
     match table.write(vec![kept]).await {
@@ -303,18 +319,48 @@ pub async fn keep(
     table.write(vec![Write::Update { key: key(id), set, remove: vec!["ended"], condition: given_up }]).await
 }
 
-/// Makes the kept pair, sealed anew as `pair`, the chain's own.
+/// What a promotion moves: all sealed for the generation after the claim's, but `spare`.
+#[derive(Debug)]
+pub struct Promotion {
+    /// The kept pair as it lies in the table.
+    pub spare: SealedPair,
+    /// The kept pair, which becomes the chain's own.
+    pub pair: SealedPair,
+    /// The chain's own pair, if it is kept instead.
+    pub kept: Option<SealedPair>,
+    /// What is known of it.
+    pub present: Present,
+}
+
+/// Makes the kept pair the chain's own, if it is still the one that is kept. It is due at once: its next
+/// refresh shows whether it still works.
 pub async fn promote(
     table: &impl Table,
     id: &CredentialId,
     claim: &Claim,
-    pair: &SealedPair,
+    promotion: &Promotion,
     now: Timestamp,
     terms: &Terms,
 ) -> Result<(), TableError> {
-    let set = stored(id, pair, claim.upkeep, now, terms);
-    let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "spare", "spare_generation"]].concat();
-    table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(&claim.origin()) }]).await
+    let pair = SealedPair { expires_at: now, ..promotion.pair.clone() };
+    let mut set = stored(id, &pair, claim.upkeep, now, terms);
+    let mut remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
+    match &promotion.kept {
+        Some(kept) => set.extend(spare(kept, promotion.present != Present::Stays)),
+        None => remove.extend(SPARE),
+    }
+    if let Present::BothRefused(at) = promotion.present {
+        remove.retain(|name| *name != "refused_at_ms");
+        set.insert("refused_at_ms".to_owned(), Value::from(at.as_millisecond()));
+        set.insert("due_at".to_owned(), Value::from(later(at, terms.lockout).as_millisecond()));
+    }
+    let unchanged = Condition::Equals("spare", json!(promotion.spare));
+    let condition = Condition::All(vec![mine(&claim.origin()), unchanged]);
+    table.write(vec![Write::Update { key: key(id), set, remove, condition }]).await
+}
+
+fn spare(pair: &SealedPair, refused: bool) -> Attributes {
+    attributes(json!({ "spare": pair, "spare_generation": pair.generation, "spare_refused": refused }))
 }
 
 /// Gives a claim back without a new pair. Where the token may have been spent, the intent stays. A chain
@@ -327,8 +373,9 @@ pub async fn settle(
 ) -> Result<(), TableError> {
     let mut set = attributes(json!({ "due_at": settlement.due_at.as_millisecond() }));
     let mut remove = LEASE.to_vec();
-    if let Some(refused_at) = settlement.refused_at {
-        set.insert("refused_at_ms".to_owned(), Value::from(refused_at.as_millisecond()));
+    match settlement.refused_at {
+        Some(at) => drop(set.insert("refused_at_ms".to_owned(), Value::from(at.as_millisecond()))),
+        None => remove.push("refused_at_ms"),
     }
     if settlement.unspent {
         remove.extend(INTENT);

@@ -49,6 +49,8 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
         due_at: now,
         refused_at: None,
         successor: false,
+        sibling: false,
+        decides: false,
     };
     tokens::claim(&world.table, &id, &claim).await.expect("a claim");
 

@@ -143,3 +143,21 @@ async fn a_flood_of_forgeries_ends_in_503_and_not_in_a_read_for_each() {
     assert_eq!(answers[49], Answer::Unavailable);
     assert_eq!(answer(&ingest, &delivery("c1", "{}", &secret())).await, Answer::Accepted);
 }
+
+#[tokio::test]
+async fn a_write_that_takes_place_late_does_not_end_a_group_that_waits_anew() {
+    use bucketwheel::store::deliveries::{end, head};
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    let park = async |n: usize| {
+        ports.events.set_down(true);
+        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
+        ports.events.set_down(false);
+        head(&ports.table, "{r}").await.expect("the table answers").expect("a head")
+    };
+    let before = park(1).await;
+    assert_eq!(ingest.drain().await.sent, 1);
+    park(2).await;
+    assert!(matches!(end(&ports.table, "{r}", &before).await, Err(TableError::Refused)));
+    assert_eq!(ingest.drain().await.sent, 1);
+}
