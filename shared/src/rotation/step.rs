@@ -96,6 +96,7 @@ pub enum Phase {
 }
 
 /// What happened.
+#[expect(clippy::large_enum_variant, reason = "one event lives at a time, and copies keep the search fast")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The chain, read strongly consistently; none if the credential is gone.
