@@ -3,8 +3,10 @@
 //! lost of writes that took place, the table throttles and goes away, nudges come twice and out of order,
 //! and every refresher's clock is up to five minutes wrong.
 //!
-//! `cargo test` tries 1,000 seeds. A million:
+//! `cargo test` tries 10,000 seeds. A million:
 //! `BUCKETWHEEL_SEEDS=1000000 cargo test -p bucketwheel-tests --test it rotation_simulation -- --nocapture`.
+//!
+//! This file is long because the provider, the faults and the check of one seed belong together.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +31,7 @@ use token_refresh::{Breaker, Refresher};
 
 use crate::rotation_model::provider::{Answers, Provider, Replay, Variant};
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 10_000;
 const CREDENTIALS: u8 = 3;
 /// Faults come in the first minutes; then there is time to recover.
 const FAULTS: i64 = 240;

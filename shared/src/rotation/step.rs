@@ -96,8 +96,8 @@ pub enum Phase {
 }
 
 /// What happened.
+#[expect(clippy::large_enum_variant, reason = "one event lives at a time, and copies keep the search fast")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::large_enum_variant, reason = "a run holds one event at a time, and a copy is cheap")]
 pub enum Event {
     /// The chain, read strongly consistently; none if the credential is gone.
     Read(Option<Chain>),

@@ -1,4 +1,6 @@
 //! The state of the whole world, and what can happen next.
+//!
+//! This file is long because every effect and every fault acts on the one state.
 
 use bucketwheel::rotation::{Answer, Claim, Effect, Event, Origin, Phase, Run, RunId, Terms, step};
 use jiff::{SignedDuration, Timestamp};
