@@ -36,6 +36,7 @@ async fn a_credential_of_every_kind_makes_calls() {
         ("api_token_shared", None, ADA),
         ("api_token_user", None, ADA),
         ("repository_access_token", Some("infrastructure"), &[("token", seed::REPOSITORY_ACCESS_TOKEN)]),
+        ("project_access_token", Some("WEB"), &[("token", seed::PROJECT_ACCESS_TOKEN)]),
         ("workspace_access_token", None, &[("token", seed::WORKSPACE_ACCESS_TOKEN)]),
     ] {
         let mut body = json!({"workspace": seed::WORKSPACE, "label": kind, "kind": kind});
@@ -43,7 +44,8 @@ async fn a_credential_of_every_kind_makes_calls() {
             body["resource"] = json!(resource);
         }
         let credential = world.enter(body, form).await;
-        let read = json!({"method": "GET", "path": "repositories/seilbahn/infrastructure"});
+        let repository = if kind == "project_access_token" { "website" } else { "infrastructure" };
+        let read = json!({"method": "GET", "path": format!("repositories/seilbahn/{repository}")});
         let outcome = world.call(&credential, read).await;
         assert_eq!(outcome.state, State::Succeeded, "{kind}: {outcome:?}");
     }

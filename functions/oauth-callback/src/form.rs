@@ -61,7 +61,7 @@ impl Banner {
             Unfit::Place => (
                 "missing_workspace",
                 "The token does not see what this link is for.".to_owned(),
-                "Check the workspace below. If it is right, its admin must give the token's account access to it, or \
+                "Check the names below. If they are right, an admin must give the token's account access, or \
                  the token was made for something else.",
             ),
         };

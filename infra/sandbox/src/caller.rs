@@ -9,7 +9,7 @@ use crate::{
     oauth,
     scope::{self, Scope},
     seed,
-    world::{Actor, Repository, Role, World},
+    world::{Actor, Project, Repository, Role, World},
 };
 
 /// The holder of valid credentials.
@@ -33,6 +33,8 @@ enum Reach {
     Person,
     /// One workspace, by uuid.
     Workspace(String),
+    /// One project, by uuid.
+    Project(String),
     /// One repository, by uuid.
     Repository(String),
 }
@@ -112,9 +114,13 @@ fn bearer(world: &World, token: &str, now: Timestamp) -> Option<Caller> {
     }
     let known = world.access_tokens.iter().find(|known| known.token == token)?;
     let workspace = world.workspace(&known.workspace)?.uuid.clone();
-    let (reach, kind) = match &known.repository {
-        None => (Reach::Workspace(workspace), "workspace_access_token"),
-        Some(slug) => {
+    let (reach, kind) = match (&known.repository, &known.project) {
+        (None, None) => (Reach::Workspace(workspace), "workspace_access_token"),
+        (None, Some(key)) => {
+            let project = world.project(&known.workspace, key)?;
+            (Reach::Project(project.uuid.clone()), "project_access_token")
+        }
+        (Some(slug), _) => {
             let at = world.repository_named(&format!("{}/{slug}", known.workspace))?;
             (Reach::Repository(world.repositories[at].uuid.clone()), "repository_access_token")
         }
@@ -161,7 +167,18 @@ impl Caller {
                 Role::Member => Some(Level::Write),
             },
             Reach::Workspace(uuid) => (*uuid == repository.workspace).then_some(Level::Admin),
+            Reach::Project(uuid) => (*uuid == repository.project).then_some(Level::Admin),
             Reach::Repository(uuid) => (*uuid == repository.uuid).then_some(Level::Admin),
+        }
+    }
+
+    /// Whether it sees a project.
+    pub(crate) fn sees(&self, world: &World, project: &Project) -> bool {
+        match &self.reach {
+            Reach::Project(uuid) => *uuid == project.uuid,
+            Reach::Person | Reach::Workspace(_) | Reach::Repository(_) => {
+                self.role(world, &project.workspace).is_some()
+            }
         }
     }
 
@@ -173,7 +190,7 @@ impl Caller {
                 workspace.members.iter().find(|(uuid, _)| uuid == self.actor.uuid()).map(|(_, role)| *role)
             }
             Reach::Workspace(uuid) => (uuid == workspace).then_some(Role::Owner),
-            Reach::Repository(_) => None,
+            Reach::Project(_) | Reach::Repository(_) => None,
         }
     }
 

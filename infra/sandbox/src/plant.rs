@@ -14,7 +14,7 @@ use crate::{
     random::{self, Seed},
     seed,
     settings::{AccessTokenSettings, ApiTokenSettings},
-    world::{Repository, Role, User, Workspace, World},
+    world::{Project, Repository, Role, User, Workspace, World},
 };
 
 impl World {
@@ -34,6 +34,7 @@ impl World {
             journal: Journal::default(),
             users: Vec::new(),
             workspaces: Vec::new(),
+            projects: Vec::new(),
             repositories: Vec::new(),
             api_tokens: Vec::new(),
             access_tokens: Vec::new(),
@@ -75,21 +76,46 @@ impl World {
                 created: now,
             });
         }
-        let repositories = [
-            (seed::INFRASTRUCTURE_UUID, "infrastructure"),
-            (seed::WEBSITE_UUID, "website"),
-            (seed::LEER_UUID, "leer"),
+        let projects = [
+            ("{5e11ba47-0000-4000-8000-0000000000f1}", seed::PROJECT, "Seilbahn"),
+            ("{5e11ba47-0000-4000-8000-0000000000f2}", seed::WEB_PROJECT, "Web"),
         ];
-        for (uuid, slug) in repositories {
+        for (uuid, key, name) in projects {
+            self.projects.push(Project {
+                uuid: uuid.to_owned(),
+                workspace: seed::WORKSPACE_UUID.to_owned(),
+                key: key.to_owned(),
+                name: name.to_owned(),
+                created: now,
+            });
+        }
+        let repositories = [
+            (seed::INFRASTRUCTURE_UUID, "infrastructure", seed::PROJECT),
+            (seed::WEBSITE_UUID, "website", seed::WEB_PROJECT),
+            (seed::LEER_UUID, "leer", seed::PROJECT),
+        ];
+        for (uuid, slug, project) in repositories {
             let files = seed::FILES.iter().filter(|(repository, ..)| *repository == slug);
             let files: Vec<_> =
                 files.map(|(_, path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-            self.add_repository(seed::WORKSPACE, slug, uuid.to_owned(), files, now)?;
+            let at = self.add_repository(seed::WORKSPACE, slug, uuid.to_owned(), files, now)?;
+            self.assign(at, project)?;
         }
         Ok(())
     }
 
-    /// Adds a repository, with a first commit on `main` if there are files.
+    /// Puts a repository into a project of its workspace.
+    ///
+    /// # Errors
+    /// If there is no such project.
+    pub(crate) fn assign(&mut self, at: usize, key: &str) -> Result<(), Error> {
+        let missing = || Error::NotFound(format!("project {key}"));
+        let project = self.project(&self.repositories[at].workspace, key).ok_or_else(missing)?.uuid.clone();
+        self.repositories[at].project = project;
+        Ok(())
+    }
+
+    /// Adds a repository to its workspace's first project, with a first commit on `main` if there are files.
     ///
     /// # Errors
     /// If there is no such workspace or the name is taken.
@@ -107,9 +133,11 @@ impl World {
         if self.repositories.iter().any(taken) {
             return Err(Error::Taken(format!("repository {}/{slug}", workspace.slug)));
         }
+        let project = self.projects.iter().find(|project| project.workspace == workspace.uuid);
         let mut repository = Repository {
             uuid,
             workspace: workspace.uuid.clone(),
+            project: project.map(|project| project.uuid.clone()).unwrap_or_default(),
             workspace_slug: workspace.slug.clone(),
             slug: slug.to_owned(),
             former_slugs: Vec::new(),
@@ -166,21 +194,21 @@ impl World {
     /// Adds an access token.
     ///
     /// # Errors
-    /// If its workspace or repository does not exist.
+    /// If its workspace, project or repository does not exist.
     pub(crate) fn add_access_token(
         &mut self,
         mut token: AccessTokenSettings,
         seed: &Seed,
     ) -> Result<AccessTokenSettings, Error> {
-        let fits = |known: &Repository| {
-            known.workspace_slug == token.workspace
-                && token.repository.as_ref().is_none_or(|slug| *slug == known.slug)
+        let workspace = &token.workspace;
+        let known = match (&token.repository, &token.project) {
+            (Some(slug), _) => self.repository_named(&format!("{workspace}/{slug}")).is_some(),
+            (None, Some(key)) => self.project(workspace, key).is_some(),
+            (None, None) => self.workspace(workspace).is_some(),
         };
-        let workspace_alone = token.repository.is_none()
-            && self.workspaces.iter().any(|workspace| workspace.slug == token.workspace);
-        if !workspace_alone && !self.repositories.iter().any(fits) {
-            let slug = token.repository.unwrap_or_default();
-            return Err(Error::NotFound(format!("{}/{slug}", token.workspace)));
+        if !known {
+            let part = token.repository.or(token.project).unwrap_or_default();
+            return Err(Error::NotFound(format!("{workspace}/{part}")));
         }
         if token.token.is_empty() {
             token.token = format!("ATCTT{}", random::text(seed, "access token", 140));

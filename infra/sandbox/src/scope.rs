@@ -12,6 +12,7 @@ pub(crate) struct Scope {
 pub(crate) const ACCOUNT: Scope = Scope { oauth: &["account"], api_token: &["read:user"] };
 pub(crate) const EMAIL: Scope = Scope { oauth: &["email"], api_token: &["read:user"] };
 pub(crate) const WORKSPACE: Scope = Scope { oauth: &["account"], api_token: &["read:workspace"] };
+pub(crate) const PROJECT: Scope = Scope { oauth: &["project"], api_token: &["read:project"] };
 pub(crate) const REPOSITORY: Scope = Scope { oauth: &["repository"], api_token: &["read:repository"] };
 pub(crate) const REPOSITORY_ADMIN: Scope =
     Scope { oauth: &["repository:admin"], api_token: &["admin:repository"] };

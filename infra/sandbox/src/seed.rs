@@ -4,6 +4,10 @@
 pub const WORKSPACE: &str = "seilbahn";
 /// The workspace's uuid.
 pub const WORKSPACE_UUID: &str = "{5e11ba47-0000-4000-8000-000000000001}";
+/// The key of the project that repositories belong to unless something else is said.
+pub const PROJECT: &str = "PROJ";
+/// The key of the project of `seilbahn/website`.
+pub const WEB_PROJECT: &str = "WEB";
 /// `seilbahn/infrastructure`: a few files on `main`.
 pub const INFRASTRUCTURE_UUID: &str = "{5e11ba47-0000-4000-8000-0000000000a1}";
 /// `seilbahn/website`: a few files on `main`.
@@ -29,6 +33,8 @@ pub const CONSUMER_SECRET: &str =
 pub const CALLBACK_URL: &str = "http://localhost:8080/oauth/callback";
 /// An access token of the repository `seilbahn/infrastructure`.
 pub const REPOSITORY_ACCESS_TOKEN: &str = "ATCTT-sandbox-repository-infrastructure";
+/// An access token of the project `WEB` of `seilbahn`.
+pub const PROJECT_ACCESS_TOKEN: &str = "ATCTT-sandbox-project-web";
 /// An access token of the workspace `seilbahn`.
 pub const WORKSPACE_ACCESS_TOKEN: &str = "ATCTT-sandbox-workspace-seilbahn";
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Behaviour, seed};
 
-/// With what a sandbox starts. The default has one consumer, one API token and two access tokens,
+/// With what a sandbox starts. The default has one consumer, one API token and three access tokens,
 /// all named in [`seed`].
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -15,7 +15,7 @@ pub struct Settings {
     pub consumers: Vec<ConsumerSettings>,
     /// The API tokens of people.
     pub api_tokens: Vec<ApiTokenSettings>,
-    /// The access tokens of repositories and workspaces.
+    /// The access tokens of repositories, projects and workspaces.
     pub access_tokens: Vec<AccessTokenSettings>,
     /// The switches.
     pub behaviour: Behaviour,
@@ -53,7 +53,7 @@ pub struct ApiTokenSettings {
     pub scopes: Vec<String>,
 }
 
-/// An access token of a repository or a workspace.
+/// An access token of a repository, a project or a workspace.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessTokenSettings {
@@ -64,9 +64,12 @@ pub struct AccessTokenSettings {
     pub name: String,
     /// The workspace's slug.
     pub workspace: String,
-    /// The repository's slug, or `None` for a token of the whole workspace.
+    /// The repository's slug, if it is a token of one.
     #[serde(default)]
     pub repository: Option<String>,
+    /// The project's key, if it is a token of one. With neither it is a token of the whole workspace.
+    #[serde(default)]
+    pub project: Option<String>,
     /// OAuth scope names.
     #[serde(default = "oauth_scopes")]
     pub scopes: Vec<String>,
@@ -91,11 +94,12 @@ impl Default for ConsumerSettings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let access_token = |token: &str, name: &str, repository: Option<&str>| AccessTokenSettings {
+        let access_token = |token: &str, name: &str| AccessTokenSettings {
             token: token.to_owned(),
             name: name.to_owned(),
             workspace: seed::WORKSPACE.to_owned(),
-            repository: repository.map(str::to_owned),
+            repository: None,
+            project: None,
             scopes: oauth_scopes(),
         };
         Self {
@@ -113,8 +117,15 @@ impl Default for Settings {
                 scopes: seed::api_token_scopes(),
             }],
             access_tokens: vec![
-                access_token(seed::REPOSITORY_ACCESS_TOKEN, "deploy", Some("infrastructure")),
-                access_token(seed::WORKSPACE_ACCESS_TOKEN, "platform", None),
+                AccessTokenSettings {
+                    repository: Some("infrastructure".to_owned()),
+                    ..access_token(seed::REPOSITORY_ACCESS_TOKEN, "deploy")
+                },
+                AccessTokenSettings {
+                    project: Some(seed::WEB_PROJECT.to_owned()),
+                    ..access_token(seed::PROJECT_ACCESS_TOKEN, "publish")
+                },
+                access_token(seed::WORKSPACE_ACCESS_TOKEN, "platform"),
             ],
             behaviour: Behaviour::default(),
         }

@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) users: Vec<User>,
     pub(crate) workspaces: Vec<Workspace>,
+    pub(crate) projects: Vec<Project>,
     pub(crate) repositories: Vec<Repository>,
     pub(crate) api_tokens: Vec<ApiTokenSettings>,
     pub(crate) access_tokens: Vec<AccessTokenSettings>,
@@ -84,11 +85,24 @@ pub(crate) enum Role {
     Member,
 }
 
+/// A project: repositories of a workspace that belong together.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    pub(crate) uuid: String,
+    /// The workspace's uuid.
+    pub(crate) workspace: String,
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) created: Timestamp,
+}
+
 /// A repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Repository {
     pub(crate) uuid: String,
     pub(crate) workspace: String,
+    /// The project's uuid.
+    pub(crate) project: String,
     pub(crate) workspace_slug: String,
     pub(crate) slug: String,
     /// Slugs it had before; they answer 301.
@@ -269,6 +283,12 @@ impl World {
     /// A workspace by slug or uuid.
     pub(crate) fn workspace(&self, name: &str) -> Option<&Workspace> {
         self.workspaces.iter().find(|workspace| workspace.slug == name || workspace.uuid == name)
+    }
+
+    /// A project of a workspace, which is named by slug or uuid.
+    pub(crate) fn project(&self, workspace: &str, key: &str) -> Option<&Project> {
+        let workspace = &self.workspace(workspace)?.uuid;
+        self.projects.iter().find(|project| project.workspace == *workspace && project.key == key)
     }
 
     /// The index of a repository by `workspace/slug`.

@@ -9,7 +9,7 @@ use super::*;
 type Form = &'static [(&'static str, &'static str)];
 
 /// A kind, what it reaches, what is entered, and whom it acts as.
-const EVERYTHING: [(Kind, &str, Form, &str); 5] = [
+const EVERYTHING: [(Kind, &str, Form, &str); 6] = [
     (Kind::OauthClientCredentials, "", &[], "Bucketwheel"),
     (Kind::ApiTokenShared, "", &[("email", seed::ADA_EMAIL), ("token", seed::ADA_API_TOKEN)], "Ada Lindt"),
     (Kind::ApiTokenUser, "", &[("email", seed::ADA_EMAIL), ("token", seed::ADA_API_TOKEN)], "Ada Lindt"),
@@ -19,6 +19,7 @@ const EVERYTHING: [(Kind, &str, Form, &str); 5] = [
         &[("token", seed::REPOSITORY_ACCESS_TOKEN)],
         "seilbahn/infrastructure",
     ),
+    (Kind::ProjectAccessToken, seed::WEB_PROJECT, &[("token", seed::PROJECT_ACCESS_TOKEN)], "Web"),
     (Kind::WorkspaceAccessToken, "", &[("token", seed::WORKSPACE_ACCESS_TOKEN)], "Seilbahn"),
 ];
 
@@ -65,6 +66,10 @@ async fn a_token_that_does_not_do_is_refused_with_what_is_wrong_and_the_link_sta
 
     let shared = (Kind::ApiTokenShared, seed::WORKSPACE, "");
     let repository = (Kind::RepositoryAccessToken, seed::WORKSPACE, "infrastructure");
+    let project = (Kind::ProjectAccessToken, seed::WORKSPACE, seed::WEB_PROJECT);
+    let blind = json!({"name": "blind", "workspace": seed::WORKSPACE, "project": seed::WEB_PROJECT,
+                       "token": "ATCTT-no-project", "scopes": ["repository"]});
+    assert!(made("access-tokens", blind).await.expect("made").status().is_success());
     let ada = |token: &'static str| vec![("email", seed::ADA_EMAIL), ("token", token)];
     for (case, (kind, workspace, resource), form, code) in [
         ("not an e-mail", shared, vec![("email", "ada"), ("token", "x")], "wrong_email"),
@@ -91,6 +96,20 @@ async fn a_token_that_does_not_do_is_refused_with_what_is_wrong_and_the_link_sta
             vec![("token", seed::REPOSITORY_ACCESS_TOKEN)],
             "missing_workspace",
         ),
+        ("an unknown project token", project, vec![("token", "ATCTT-made-up")], "wrong_token"),
+        (
+            "another project",
+            (Kind::ProjectAccessToken, seed::WORKSPACE, seed::PROJECT),
+            vec![("token", seed::PROJECT_ACCESS_TOKEN)],
+            "missing_workspace",
+        ),
+        (
+            "a repository's token for a project",
+            project,
+            vec![("token", seed::REPOSITORY_ACCESS_TOKEN)],
+            "missing_workspace",
+        ),
+        ("no scope for the project", project, vec![("token", "ATCTT-no-project")], "missing_scope"),
     ] {
         let link = world
             .link("c-1", |link| {
@@ -111,7 +130,8 @@ async fn a_token_that_does_not_do_is_refused_with_what_is_wrong_and_the_link_sta
             "{case}: the link still works"
         );
         if code == "missing_scope" {
-            assert!(page.text.contains("read:user:bitbucket"), "{}", page.text);
+            let scope = if kind == Kind::ProjectAccessToken { "project" } else { "read:user:bitbucket" };
+            assert!(page.text.contains(&format!(" {scope}.")), "{}", page.text);
         }
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn state(
         json!({
             "full_name": repository.full_name(),
             "uuid": repository.uuid,
+            "project": world.projects.iter().find(|known| known.uuid == repository.project).map(|known| &known.key),
             "main": repository.main,
             "branches": repository.git.branches,
             "tags": repository.git.tags,
@@ -64,6 +65,7 @@ pub(super) async fn state(
             "name": token.name,
             "workspace": token.workspace,
             "repository": token.repository,
+            "project": token.project,
             "scopes": token.scopes,
             "token": shown(&token.token, reveal),
         })

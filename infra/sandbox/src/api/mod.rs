@@ -9,6 +9,7 @@ mod hooks;
 mod merge;
 mod page;
 mod pipelines;
+mod projects;
 mod pullrequests;
 mod query;
 mod refs;
@@ -206,6 +207,8 @@ impl Call<'_> {
             | ("GET", ["repositories" | "workspaces"]) => Err(Problem::Gone("CHANGE-2770")),
             ("GET", ["workspaces", ws]) => users::workspace(self, ws),
             ("GET", ["workspaces", ws, "members"]) => users::members(self, ws),
+            ("GET", ["workspaces", ws, "projects"]) => projects::list(self, ws),
+            ("GET", ["workspaces", ws, "projects", key]) => projects::get(self, ws, key),
 
             ("GET", ["hook_events"]) => hooks::subjects(self),
             ("GET", ["hook_events", subject]) => hooks::events(self, subject),

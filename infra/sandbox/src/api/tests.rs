@@ -294,7 +294,7 @@ fn a_member_may_write_but_not_administer() {
 #[test]
 fn missing_scopes_are_named() {
     let mut bench = bench();
-    bench.world.access_tokens[1].scopes = vec!["account".into()];
+    bench.world.access_tokens[2].scopes = vec!["account".into()];
     let reply = bench.send("GET", "/repositories/seilbahn/website", Content::Raw(Bytes::new()));
     let (status, body) = shown(&reply);
     assert_eq!(
@@ -353,6 +353,28 @@ fn a_repository_token_reaches_its_repository_alone() {
         200
     );
     assert_eq!(bench.get("/repositories/seilbahn/website").0, 404);
+}
+
+#[test]
+fn a_project_token_reaches_its_project_and_the_repositories_in_it() {
+    let mut bench = bench();
+    bench.bearer = seed::PROJECT_ACCESS_TOKEN.into();
+    let (status, project) = bench.get("/workspaces/seilbahn/projects/WEB");
+    assert_eq!((status, &project["key"], &project["type"]), (200, &json!("WEB"), &json!("project")));
+    assert_eq!(bench.get("/workspaces/seilbahn/projects/PROJ").0, 404);
+    assert_eq!(bench.get("/workspaces/seilbahn/projects").1["size"], 1);
+    let (_, repositories) = bench.get("/repositories/seilbahn");
+    assert_eq!(
+        (
+            &repositories["size"],
+            &repositories["values"][0]["slug"],
+            &repositories["values"][0]["project"]["key"]
+        ),
+        (&json!(1), &json!("website"), &json!("WEB"))
+    );
+    assert_eq!(bench.get("/repositories/seilbahn/infrastructure").0, 404);
+    bench.bearer = seed::WORKSPACE_ACCESS_TOKEN.into();
+    assert_eq!(bench.get("/workspaces/seilbahn/projects").1["size"], 2);
 }
 
 #[test]

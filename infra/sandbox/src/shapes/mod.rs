@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::written,
-    world::{Actor, Hook, Repository, Subject, User, Workspace, World},
+    world::{Actor, Hook, Project, Repository, Subject, User, Workspace, World},
 };
 
 /// A uuid as it stands in a URL: with encoded braces.
@@ -165,7 +165,9 @@ impl World {
                     "html": link(format!("{}/{}/", self.base, encoded(&workspace.uuid))),
                 },
             });
-            json["project"] = self.project_json(workspace);
+            let project = self.projects.iter().find(|project| project.uuid == repository.project);
+            json["project"] =
+                project.map_or(Value::Null, |project| self.project_short_json(project, workspace));
         }
         json["scm"] = json!("git");
         json["website"] = Value::Null;
@@ -211,19 +213,32 @@ impl World {
         json
     }
 
-    fn project_json(&self, workspace: &Workspace) -> Value {
-        let slug = &workspace.slug;
+    /// A project inside another object.
+    fn project_short_json(&self, project: &Project, workspace: &Workspace) -> Value {
+        let (slug, key) = (&workspace.slug, &project.key);
         json!({
             "type": "project",
-            "key": "PROJ",
-            "uuid": "{5e11ba47-0000-4000-8000-0000000000f1}",
-            "name": workspace.name,
+            "key": key,
+            "uuid": project.uuid,
+            "name": project.name,
             "links": {
-                "self": link(format!("{}/workspaces/{slug}/projects/PROJ", self.api())),
-                "html": link(format!("{}/{slug}/workspace/projects/PROJ", self.base)),
-                "avatar": link(format!("{}/account/user/{slug}/projects/PROJ/avatar/32", self.base)),
+                "self": link(format!("{}/workspaces/{slug}/projects/{key}", self.api())),
+                "html": link(format!("{}/{slug}/workspace/projects/{key}", self.base)),
+                "avatar": link(format!("{}/account/user/{slug}/projects/{key}/avatar/32", self.base)),
             },
         })
+    }
+
+    /// The answer of `GET /workspaces/{workspace}/projects/{key}`.
+    pub(crate) fn project_json(&self, project: &Project, workspace: &Workspace) -> Value {
+        let mut json = self.project_short_json(project, workspace);
+        json["workspace"] = self.workspace_json(workspace);
+        json["description"] = json!("");
+        json["is_private"] = json!(true);
+        json["has_publicly_visible_repos"] = json!(false);
+        json["created_on"] = json!(written(project.created));
+        json["updated_on"] = json!(written(project.created));
+        json
     }
 
     pub(crate) fn hook_json(&self, hook: &Hook) -> Value {
