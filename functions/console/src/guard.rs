@@ -27,6 +27,8 @@ enum Verdict {
     Enter(Entrant),
     /// Nobody we know.
     Unknown,
+    /// Somebody with a token that is not the operator's.
+    WrongToken,
     /// A known browser, sent by a page that is not ours.
     Elsewhere,
 }
@@ -85,11 +87,17 @@ where
             next.run(request).await
         }
         Verdict::Elsewhere => ErrorAnswer::elsewhere(&console.address("/")).into_response(),
-        Verdict::Unknown if area == Area::Api => {
-            ([(WWW_AUTHENTICATE, "Bearer")], ErrorAnswer::not_signed_in()).into_response()
+        Verdict::WrongToken => {
+            console.doubt().await;
+            not_signed_in()
         }
+        Verdict::Unknown if area == Area::Api => not_signed_in(),
         Verdict::Unknown => Redirect::to(&way_to_login(method, uri)).into_response(),
     }
+}
+
+fn not_signed_in() -> Response {
+    ([(WWW_AUTHENTICATE, "Bearer")], ErrorAnswer::not_signed_in()).into_response()
 }
 
 fn judge(
@@ -103,7 +111,7 @@ fn judge(
     // Another site cannot make a browser send this header, so it needs no look at the origin.
     if area == Area::Api && headers.contains_key(AUTHORIZATION) {
         let known = bearer(headers).is_some_and(|token| operator.knows(token));
-        return if known { Verdict::Enter(Entrant::Token) } else { Verdict::Unknown };
+        return if known { Verdict::Enter(Entrant::Token) } else { Verdict::WrongToken };
     }
     let cookie = texts(headers, COOKIE).find_map(session::find);
     match (area, cookie) {
@@ -191,14 +199,14 @@ mod tests {
         assert_eq!(verdict(Area::Api, Method::POST, &right), Verdict::Enter(Entrant::Token));
         assert_eq!(verdict(Area::Pages, Method::GET, &right), Verdict::Unknown);
         for wrong in ["Bearer 0123456789abcdeg", "Bearer", "Bearer ", "Basic 0123456789abcdef", ""] {
-            assert_eq!(verdict(Area::Api, Method::GET, &[(AUTHORIZATION, wrong)]), Verdict::Unknown);
+            assert_eq!(verdict(Area::Api, Method::GET, &[(AUTHORIZATION, wrong)]), Verdict::WrongToken);
         }
     }
 
     #[test]
     fn a_wrong_token_is_not_saved_by_a_cookie() {
         let both = [(AUTHORIZATION, "Bearer wrong"), (COOKIE, "$COOKIE")];
-        assert_eq!(verdict(Area::Api, Method::GET, &both), Verdict::Unknown);
+        assert_eq!(verdict(Area::Api, Method::GET, &both), Verdict::WrongToken);
     }
 
     #[test]

@@ -58,6 +58,15 @@ impl<T, Q, E> Console<T, Q, E> {
         format!("{}{path}", self.public_url.origin().ascii_serialization())
     }
 
+    /// Answers a wrong operator token slowly, the more of them came lately.
+    async fn doubt(&self)
+    where
+        E: Edge,
+    {
+        tracing::warn!("somebody came with a wrong operator token");
+        tokio::time::sleep(self.doubt.pause(self.edge.now())).await;
+    }
+
     /// Where Bitbucket sends the deliveries of a credential.
     fn webhook_url(&self, id: &CredentialId) -> String {
         self.address(&format!("/webhooks/bitbucket-cloud/{id}"))

@@ -6,7 +6,7 @@ mod life;
 mod pages;
 
 use axum::body::{Body, to_bytes};
-use bucketwheel::credential::{Account, Credential, Kind, Scopes, Sight, Status};
+use bucketwheel::credential::{Credential, Kind, Scopes, Sight, Status};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge, Table};
 use bucketwheel::rotation::{Terms, Upkeep};
@@ -121,24 +121,7 @@ impl World {
         let rings = Rings { access: &ring, refresh: &ring };
         let pair = SealedPair::seal(rings, &id, 1, &set, None, [[0; 24]; 2]);
         let terms = Terms::with_grace(SignedDuration::from_mins(8));
-        let credential = Credential {
-            id: id.clone(),
-            kind: Kind::OauthUser,
-            label: label.to_owned(),
-            owner: "ada".to_owned(),
-            workspace: "acme".to_owned(),
-            resource: String::new(),
-            wanted: Scopes::default(),
-            sight: Sight::Repositories,
-            account: Account { uuid: "{u-1}".to_owned(), display_name: "Ada & Co".to_owned() },
-            granted: Scopes::parse("account repository:write"),
-            status: Status::up(now),
-            created_at: now,
-            connected_at: now,
-            revision: 1,
-            disabled_at: None,
-            deleting_at: None,
-        };
+        let credential = Credential { label: label.to_owned(), ..Credential::sample(id.clone(), now) };
         let line = credentials::Audit {
             actor: "link".to_owned(),
             action: "connected".to_owned(),

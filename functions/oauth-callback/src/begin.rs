@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use bucketwheel::connect::{Begun, Failure, STATE_LIFETIME, Ticket};
+use bucketwheel::connect::{Begun, STATE_LIFETIME, Ticket};
 use bucketwheel::credential::Entry;
 use bucketwheel::ports::{Edge, Table};
 use bucketwheel::store::connects;
@@ -26,7 +26,7 @@ impl<T: Table, E: Edge> Connect<T, E> {
     async fn begin(&self, ticket: &Ticket, headers: &HeaderMap) -> Result<Response, Failed> {
         let now = self.edge.now();
         let digest = ticket.digest();
-        let link = connects::link(&self.table, &digest, now).await?.ok_or(Failure::LinkUnusable)?;
+        let link = self.link(&digest, now).await?;
         match link.kind.entry() {
             Entry::Consent => self.ask_for_consent(digest, headers, now).await,
             Entry::Consumer | Entry::EmailAndToken | Entry::Token => {

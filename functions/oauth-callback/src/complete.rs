@@ -54,7 +54,7 @@ impl<T: Table, E: Edge> Connect<T, E> {
             (Some(code), None) => code,
             (_, error) => return Err(refused(error.as_deref()).into()),
         };
-        let link = connects::link(&self.table, &begun.link, now).await?.ok_or(Failure::LinkUnusable)?;
+        let link = self.link(&begun.link, now).await?;
 
         let exchanged = self.oauth.exchange(&code, &self.redirect_uri(), &begun.verifier, now).await;
         let set = exchanged.map_err(|error| Failed::because(failure_of(&error), error))?;

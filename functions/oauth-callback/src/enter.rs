@@ -10,7 +10,6 @@ use bucketwheel::connect::{Failure, Link, Ticket};
 use bucketwheel::credential::{Credential, Entry, Scopes};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Table, TokenEndpoint as _};
-use bucketwheel::store::connects;
 use bucketwheel::token::{AccessToken, NEVER, TokenSet};
 use bucketwheel::web::{Asked, from_here};
 use http::{HeaderMap, StatusCode, header};
@@ -70,7 +69,7 @@ impl<T: Table, E: Edge> Connect<T, E> {
     ) -> Result<Result<Credential, (Link, Banner)>, Failed> {
         let digest = ticket.digest();
         let now = self.edge.now();
-        let link = connects::link(&self.table, &digest, now).await?.ok_or(Failure::LinkUnusable)?;
+        let link = self.link(&digest, now).await?;
         let (set, found) = match link.kind.entry() {
             // Such a link leads to Bitbucket's page, which has no form of ours.
             Entry::Consent => return Err(Failure::LinkUnusable.into()),

@@ -28,13 +28,15 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bucketwheel::bitbucket::{Api, Oauth};
-use bucketwheel::connect::Failure;
+use bucketwheel::connect::{Failure, Link};
 use bucketwheel::credential::Credential;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Table, TableError};
 use bucketwheel::seal::Keyring;
+use bucketwheel::store::connects;
 use bucketwheel::web::ON_EVERY_ANSWER;
 use http::{HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use url::Url;
 
 /// The cookie that ties a state to the browser that began it. One serves all tabs. The prefix makes
@@ -97,6 +99,13 @@ impl From<TableError> for Failed {
 impl Failed {
     fn because(failure: Failure, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { failure, source: Some(Box::new(source)) }
+    }
+}
+
+impl<T: Table, E> Connect<T, E> {
+    /// The invitation behind a ticket's digest, if it still works.
+    async fn link(&self, digest: &str, now: Timestamp) -> Result<Link, Failed> {
+        connects::link(&self.table, digest, now).await?.ok_or_else(|| Failure::LinkUnusable.into())
     }
 }
 

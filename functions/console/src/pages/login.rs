@@ -55,8 +55,7 @@ pub(crate) async fn enter<T: Table, Q: Queue, E: Edge>(
     let Form(Entered { token, next }) = entered.map_err(|rejection| bad_form(&rejection))?;
     let next = local(next.as_deref());
     if !console.operator.knows(token.expose_secret()) {
-        tracing::warn!("somebody tried to sign in with a wrong token");
-        tokio::time::sleep(console.doubt.pause(console.edge.now())).await;
+        console.doubt().await;
         let banner = html! { p.banner.bad role="alert" { "That is not the operator token." } };
         return Ok((StatusCode::UNAUTHORIZED, form(&next, Some(banner))).into_response());
     }

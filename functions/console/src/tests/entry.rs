@@ -68,7 +68,7 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn signing_in_takes_the_token_and_leads_back() {
+async fn signing_in_takes_the_token_and_leads_back_and_guesses_wait() {
     let world = World::new();
     let asked = world.knock(Method::GET, "/credentials/c-1?x=1").await;
     assert_eq!(asked.header(LOCATION), "/login?next=%2Fcredentials%2Fc-1%3Fx%3D1");
@@ -84,6 +84,16 @@ async fn signing_in_takes_the_token_and_leads_back() {
     assert!(before.elapsed() >= std::time::Duration::from_secs(1));
     assert_eq!(wrong.header(SET_COOKIE), "");
     assert!(!wrong.text.contains("wrong"), "{}", wrong.text);
+
+    // The API doubts as the login does, and remembers what came there; the right token never waits.
+    let before = tokio::time::Instant::now();
+    let guess = (AUTHORIZATION, "Bearer a-guess");
+    let guessed = world.send(Method::GET, "/api/credentials", &[guess], String::new()).await;
+    assert_eq!(guessed.status, StatusCode::UNAUTHORIZED);
+    assert!(before.elapsed() >= std::time::Duration::from_secs(2));
+    let before = tokio::time::Instant::now();
+    assert_eq!(world.get("/api/kinds").await.status, StatusCode::OK);
+    assert!(before.elapsed() < std::time::Duration::from_secs(1));
 
     let right = enter(&format!("token={TOKEN}&next=%2Fcredentials%2Fc-1%3Fx%3D1")).await;
     assert_eq!(right.status, StatusCode::SEE_OTHER);
