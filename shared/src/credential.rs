@@ -243,6 +243,31 @@ pub struct Credential {
     pub deleting_at: Option<Timestamp>,
 }
 
+#[cfg(any(test, feature = "memory"))]
+impl Credential {
+    /// A credential as tests need one: connected at `now`, and up.
+    pub fn sample(id: CredentialId, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind: Kind::OauthUser,
+            label: "Build bot".to_owned(),
+            owner: "ada".to_owned(),
+            workspace: "acme".to_owned(),
+            resource: String::new(),
+            account: Account { uuid: "{u-1}".to_owned(), display_name: "Ada & Co".to_owned() },
+            wanted: Scopes::default(),
+            granted: Scopes::parse("account repository:write"),
+            sight: Sight::Repositories,
+            status: Status::up(now),
+            created_at: now,
+            connected_at: now,
+            revision: 1,
+            disabled_at: None,
+            deleting_at: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

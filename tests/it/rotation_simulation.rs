@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bucketwheel::credential::{Account, Credential, CredentialId, Health, Kind, Scopes, Sight, Status};
+use bucketwheel::credential::{Credential, CredentialId, Health, Scopes};
 use bucketwheel::memory::{MemoryQueue, MemoryTable};
 use bucketwheel::ports::{
     Attributes, Cursor, Edge, Key, Outgoing, Page, Query, Queue, QueueError, Table, TableError,
@@ -239,24 +239,7 @@ async fn connect(table: &MemoryTable, n: u8, terms: &Terms) {
     let (ring, now, id) = (ring(), epoch() - SignedDuration::from_hours(2), id(n));
     let rings = Rings { access: &ring, refresh: &ring };
     let pair = SealedPair::seal(rings, &id, 1, &set(Some(n), now), None, [[n; 24]; 2]);
-    let credential = Credential {
-        id: id.clone(),
-        kind: Kind::OauthUser,
-        label: String::new(),
-        owner: String::new(),
-        workspace: "w".to_owned(),
-        account: Account { uuid: "{u}".to_owned(), display_name: "U".to_owned() },
-        resource: String::new(),
-        wanted: Scopes::default(),
-        granted: Scopes::default(),
-        status: Status::up(now),
-        created_at: now,
-        connected_at: now,
-        sight: Sight::Repositories,
-        revision: 1,
-        disabled_at: None,
-        deleting_at: None,
-    };
+    let credential = Credential::sample(id.clone(), now);
     let tokens = tokens::connect(&id, &pair, None, Upkeep::Hot, now, terms);
     table.write(vec![tokens, credentials::put(&credential)]).await.expect("connected");
 }

@@ -75,7 +75,7 @@ fn refused(method: Method, path: &ApiPath, kind: Kind, granted: &Scopes) -> Opti
         }
         _ => operation.oauth.split_whitespace().map(str::to_owned).collect(),
     };
-    let missing: Vec<_> = needed.into_iter().filter(|scope| !includes(granted, scope)).collect();
+    let missing: Vec<_> = needed.into_iter().filter(|scope| !granted.may_give(scope)).collect();
     if missing.is_empty() {
         return None;
     }
@@ -90,31 +90,6 @@ fn refused(method: Method, path: &ApiPath, kind: Kind, granted: &Scopes) -> Opti
         "{give}, then reconnect the credential. To try regardless, submit it under a new id with \"force\": true."
     );
     Some(Problem::new("missing_scope", cause, resolution))
-}
-
-/// Whether scopes hold one, directly or by what they imply
-/// (<https://developer.atlassian.com/cloud/bitbucket/bitbucket-cloud-rest-api-scopes>). Where the page
-/// leaves it open the scope counts as implied, for a call is refused only if it cannot succeed.
-fn includes(granted: &Scopes, wanted: &str) -> bool {
-    granted.iter().any(|scope| scope == wanted || implied(scope).contains(&wanted))
-}
-
-fn implied(scope: &str) -> &'static [&'static str] {
-    match scope {
-        "repository:write" => &["repository"],
-        "pullrequest" => &["repository"],
-        "pullrequest:write" => &["pullrequest", "repository", "repository:write"],
-        "account" => &["email"],
-        "account:write" => &["account", "email"],
-        "team:write" => &["team"],
-        "project:admin" => &["project"],
-        "pipeline:write" => &["pipeline"],
-        "pipeline:variable" => &["pipeline", "pipeline:write"],
-        "runner:write" => &["runner"],
-        "snippet:write" => &["snippet"],
-        "test:write" => &["test"],
-        _ => &[],
-    }
 }
 
 /// The operation with the most literal template that fits.

@@ -91,7 +91,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::credential::{Account, Kind, Scopes, Sight};
     use crate::event::Envelope;
     use crate::rotation::Outlook;
 
@@ -99,24 +98,7 @@ mod tests {
     fn a_chain_that_is_down_is_told_with_cause_remedy_and_page() {
         let now = Timestamp::from_second(1_000).expect("a time");
         let status = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now };
-        let credential = Credential {
-            id: "c1".parse().expect("an id"),
-            kind: Kind::OauthUser,
-            label: "bot".to_owned(),
-            owner: String::new(),
-            workspace: "w".to_owned(),
-            account: Account { uuid: "{u}".to_owned(), display_name: "U".to_owned() },
-            resource: String::new(),
-            wanted: Scopes::default(),
-            granted: Scopes::default(),
-            sight: Sight::Repositories,
-            status: Status::up(now),
-            created_at: now,
-            connected_at: now,
-            revision: 1,
-            disabled_at: None,
-            deleting_at: None,
-        };
+        let credential = Credential::sample("c1".parse().expect("an id"), now);
         let forecast = Forecast {
             outlook: Outlook::Ended,
             rotated_at: now,
