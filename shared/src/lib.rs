@@ -2,7 +2,7 @@
 //!
 //! The *pure rooms* know no network, no clock and no environment. Time and randomness reach them as
 //! arguments, and what they decide is an enum:
-//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`seal`].
+//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`seal`], [`metric`].
 //!
 //! The [`ports`] say what the rooms need of the outside, [`store`] says how the nouns lie in the
 //! table behind those ports, `bitbucket` is the one HTTP client, and `aws` holds the adapters.
@@ -14,6 +14,7 @@ pub mod credential;
 pub mod error;
 pub mod event;
 pub mod keyring;
+pub mod metric;
 pub mod ports;
 pub mod rotation;
 pub mod seal;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bucketwheel::call::{Answer, Call, CallId, Ending, Message, Outcome, Reply, State};
 use bucketwheel::credential::CredentialId;
+use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table, TableError};
 use bucketwheel::store::calls;
 
@@ -31,7 +32,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let outcome = self.outcome(id, credential, ending);
         match calls::finish(&self.table, &outcome, self.edge.now()).await {
             // Another worker stored an outcome first; that one counts, and it has been replied.
-            Ok(()) | Err(TableError::Refused) => {}
+            Ok(()) => self.tally.add(ended(outcome.state), 1),
+            Err(TableError::Refused) => {}
             Err(error) => return Err(error.into()),
         }
         tracing::info!(
@@ -71,5 +73,14 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             pages,
             ..Outcome::new(id.clone(), credential.clone(), state, self.edge.now())
         }
+    }
+}
+
+fn ended(state: State) -> Metric {
+    match state {
+        State::Succeeded | State::Part => Metric::CallSucceeded,
+        State::Failed => Metric::CallFailed,
+        State::Unknown => Metric::CallUnknown,
+        State::Expired => Metric::CallExpired,
     }
 }

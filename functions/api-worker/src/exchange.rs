@@ -6,6 +6,7 @@ use bucketwheel::bitbucket::{SendError, TIME_OUT};
 use bucketwheel::call::{Answer, Judgement, Method, Priority, Problem, Reaction, Wire, judge};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
+use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::rotation::Nudge;
 use jiff::{SignedDuration, Timestamp};
@@ -77,6 +78,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let patience = Duration::try_from(left).unwrap_or_default();
         match self.api.send(&holder.authorization, wire, patience).await {
             Ok(answer) => {
+                self.tally.add(answered(answer.status), 1);
                 let judgement = match judge(wire.method, &answer) {
                     Judgement::Unauthorized if !holder.credential.kind.renews_itself() => {
                         Judgement::Permanent(token_refused())
@@ -87,6 +89,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             }
             Err(error) => {
                 tracing::warn!(error = %Causes(&error), "no answer");
+                let unsent = matches!(error, SendError::Unsent(_));
+                self.tally.add(if unsent { Metric::AnswerUnsent } else { Metric::AnswerLost }, 1);
                 match error {
                     SendError::Unsent(_) => Reaction::Unsent,
                     SendError::Lost(_) => Reaction::Lost("The answer was lost."),
@@ -147,5 +151,14 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             unreachable!("a nudge is one text")
         };
         Ok(self.nudges.send(Outgoing::plain(text)).await?)
+    }
+}
+
+fn answered(status: u16) -> Metric {
+    match status {
+        429 => Metric::Answer429,
+        400..500 => Metric::Answer4xx,
+        500.. => Metric::Answer5xx,
+        _ => Metric::Answer2xx,
     }
 }

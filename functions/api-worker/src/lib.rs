@@ -22,6 +22,7 @@ mod work;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use bucketwheel::bitbucket::Api;
 use bucketwheel::error::Causes;
+use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Edge, Inbox, Queue, Table};
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::budget::Limits;
@@ -56,6 +57,8 @@ pub struct Worker<T, Q, E> {
     pub public_url: Url,
     /// How much Bitbucket allows.
     pub limits: Limits,
+    /// What this invocation counts.
+    pub tally: Tally,
 }
 
 /// The time at which Lambda ends this invocation, from its deadline in milliseconds since 1970.
@@ -90,6 +93,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         tracing::warn!(error = %Causes(&again), receives, "call not finished");
         let put = match &again {
             Again::NotACall(_) => {
+                self.tally.add(Metric::CallMalformed, 1);
                 let buried = inbox.bury(text, &Causes(&again).to_string()).await;
                 if buried.is_ok() {
                     return None;

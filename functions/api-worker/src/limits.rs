@@ -1,6 +1,7 @@
 //! Bitbucket's hourly allowance, asked before each request.
 
 use bucketwheel::call::Wire;
+use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::store::budget::{self, Scope, Ticket};
 use jiff::SignedDuration;
@@ -38,13 +39,16 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let (limits, now) = (self.limits, self.edge.now());
         let own = Scope::Credential(caller.holder.credential.id.clone());
         if let Ticket::Wait(wait) = budget::take(&self.table, &own, limits, caller.priority, now).await? {
+            self.tally.add(Metric::BudgetExhausted, 1);
             return Ok(Some(wait));
         }
-        if let Ticket::Wait(wait) =
-            budget::take(&self.table, &Scope::Consumer, limits, caller.priority, now).await?
-        {
-            budget::give_back(&self.table, &own, now).await?;
-            return Ok(Some(wait));
+        match budget::take(&self.table, &Scope::Consumer, limits, caller.priority, now).await? {
+            Ticket::Taken(left) => self.tally.set(Metric::BudgetLeft, left.into()),
+            Ticket::Wait(wait) => {
+                self.tally.add(Metric::BudgetExhausted, 1);
+                budget::give_back(&self.table, &own, now).await?;
+                return Ok(Some(wait));
+            }
         }
         Ok(None)
     }

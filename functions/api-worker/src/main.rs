@@ -4,6 +4,7 @@ use api_worker::{Worker, ends_at};
 use aws_lambda_events::sqs::SqsEvent;
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::Api;
+use bucketwheel::metric::Tally;
 use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -37,10 +38,13 @@ async fn main() -> Result<(), Error> {
         api: Api::new(api)?,
         public_url,
         limits: Limits { per_hour },
+        tally: Tally::default(),
     };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         secrets.renew(&[&worker.access_ring, &worker.hook_ring]).await;
-        Ok::<_, Error>(worker.batch(event.payload, ends_at(event.context.deadline), inbox).await)
+        let done = worker.batch(event.payload, ends_at(event.context.deadline), inbox).await;
+        telemetry::write(&worker.tally);
+        Ok::<_, Error>(done)
     }))
     .await
 }

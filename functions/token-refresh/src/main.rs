@@ -42,7 +42,7 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         secrets.renew(&[&refresher.access_ring, &refresher.refresh_ring]).await;
         let report = refresher.handle(&event.payload, stop_at(event.context.deadline)).await;
-        telemetry::count("token-refresh", &report.counts());
+        telemetry::write(&report.tally());
         Ok::<_, Error>(report)
     }))
     .await

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
+use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TokenEndpoint};
 use bucketwheel::rotation::{Outlook, forecast};
 use bucketwheel::store::tokens;
@@ -32,10 +33,15 @@ pub struct Report {
     pub changes: BTreeMap<&'static str, u32>,
     /// Chains that were looked at, by how they stood before.
     pub outlooks: BTreeMap<&'static str, u32>,
+    /// Chains that were met with a spend whose end nobody had stored yet.
+    pub open_intents: u32,
     /// Chains that were due and not worked on, because Bitbucket fails.
     pub held_back: u32,
     /// Whether something was left for the next sweep.
     pub cut_short: bool,
+    /// Whether it looked for what is due, and was not called for a message.
+    #[serde(skip)]
+    pub is_sweep: bool,
     /// The messages that have to come again, as SQS wants it to be said.
     #[serde(rename = "batchItemFailures")]
     pub again: Vec<Value>,
@@ -47,6 +53,7 @@ struct Line {
     run: Option<&'static str>,
     change: Option<&'static str>,
     outlook: Option<Outlook>,
+    open_intent: bool,
     held_back: bool,
     cut_short: bool,
     again: Option<String>,
@@ -58,22 +65,42 @@ impl Report {
         line.run.into_iter().for_each(|word| count(&mut self.runs, word));
         line.change.into_iter().for_each(|word| count(&mut self.changes, word));
         line.outlook.into_iter().for_each(|outlook| count(&mut self.outlooks, outlook.word()));
+        self.open_intents += u32::from(line.open_intent);
         self.held_back += u32::from(line.held_back);
         self.cut_short |= line.cut_short;
         self.again.extend(line.again.map(|id| json!({ "itemIdentifier": id })));
     }
 
-    /// What is counted in metrics: every name is there each time, so that an alarm never lacks data.
-    pub fn counts(&self) -> BTreeMap<String, u32> {
-        const OUTCOMES: [&str; 6] = ["rotated", "transient", "parked", "suspect", "revoked", "misconfigured"];
-        const HEALTHS: [&str; 3] = ["up", "degraded", "down"];
-        const OUTLOOKS: [&str; 2] = ["endangered", "doubtful"];
-        let of = |map: &BTreeMap<&'static str, u32>, word| map.get(word).copied().unwrap_or_default();
-        let runs = OUTCOMES.map(|word| (format!("refresh_{word}"), of(&self.runs, word)));
-        let changes = HEALTHS.map(|word| (format!("credential_{word}"), of(&self.changes, word)));
-        let outlooks = OUTLOOKS.map(|word| (format!("chain_{word}"), of(&self.outlooks, word)));
-        let held_back = ("held_back".to_owned(), self.held_back);
-        runs.into_iter().chain(changes).chain(outlooks).chain([held_back]).collect()
+    /// What is counted in metrics. After a sweep every name is there, so that a graph has no gaps.
+    pub fn tally(&self) -> Tally {
+        const RUNS: [(&str, Metric); 7] = [
+            ("rotated", Metric::RefreshRotated),
+            ("transient", Metric::RefreshTransient),
+            ("contested", Metric::RefreshContested),
+            ("parked", Metric::RefreshParked),
+            ("suspect", Metric::RefreshSuspect),
+            ("revoked", Metric::RefreshRevoked),
+            ("misconfigured", Metric::RefreshMisconfigured),
+        ];
+        const CHANGES: [(&str, Metric); 3] = [
+            ("up", Metric::CredentialUp),
+            ("degraded", Metric::CredentialDegraded),
+            ("down", Metric::CredentialDown),
+        ];
+        const OUTLOOKS: [(&str, Metric); 2] =
+            [("endangered", Metric::ChainEndangered), ("doubtful", Metric::ChainDoubtful)];
+        let tally = Tally::default();
+        let groups = [(&self.runs, &RUNS[..]), (&self.changes, &CHANGES), (&self.outlooks, &OUTLOOKS)];
+        for (found, named) in groups {
+            for (word, metric) in named {
+                tally.add(*metric, found.get(word).copied().unwrap_or_default().into());
+            }
+        }
+        tally.add(Metric::OpenIntent, self.open_intents.into());
+        tally.add(Metric::RefreshHeldBack, self.held_back.into());
+        tally.add(Metric::SweepCutShort, self.cut_short.into());
+        tally.add(Metric::Sweep, self.is_sweep.into());
+        tally
     }
 }
 
@@ -87,7 +114,10 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
                 let lines = stream::iter(messages).map(|message| self.message(message, stop_at));
                 self.all(lines, &mut report).await;
             }
-            None => self.sweep(stop_at, &mut report).await,
+            None => {
+                report.is_sweep = true;
+                self.sweep(stop_at, &mut report).await;
+            }
         }
         tracing::info!(
             runs = ?report.runs,
@@ -164,8 +194,9 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         let ran = self.run(id, nudged).await;
         self.breaker.found(leave, ran.found, self.edge.now(), &self.terms);
         let outlook = ran.chain.as_ref().map(|chain| forecast(chain, now, &self.terms).outlook);
+        let open_intent = ran.chain.as_ref().is_some_and(|chain| chain.intent.is_some());
         let change = self.tell(id, &ran).await.map(|health| health.word());
-        Line { run: Some(ran.outcome.word()), change, outlook, ..Line::default() }
+        Line { run: Some(ran.outcome.word()), change, outlook, open_intent, ..Line::default() }
     }
 
     /// A run that has to let a lease lapse first, with its spend and the commit.

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bucketwheel::error::Causes;
+use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Keys, KeysError, Outgoing, Queue, QueueError, Table, TableError};
 use bucketwheel::seal::{Keyring, OpenError};
 use bucketwheel::store::deliveries::{self, Parked};
@@ -74,6 +75,9 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         if drained != Drained::default() {
             tracing::info!(sent = drained.sent, left = drained.left, "drained");
         }
+        self.tally.add(Metric::Drain, 1);
+        self.tally.add(Metric::Drained, drained.sent.try_into().unwrap_or(u64::MAX));
+        self.tally.add(Metric::DrainLeft, drained.left.into());
         drained
     }
 

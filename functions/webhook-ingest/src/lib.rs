@@ -26,6 +26,7 @@ use std::time::Duration;
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::event::Delivery;
+use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Edge, Keys, KeysError, Queue, QueueError, Table, TableError};
 use bucketwheel::seal::OpenError;
 use bucketwheel::signature::{Claimed, Verified, verify};
@@ -119,13 +120,15 @@ pub struct Ingest<T, Q, K, E> {
     edge: E,
     known: Known,
     waiting: Waiting,
+    /// What this invocation counts.
+    pub tally: Tally,
 }
 
 impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
     /// An ingest that knows no hook yet.
     pub fn new(table: T, events: Q, keys: K, edge: E) -> Self {
         let (ring, known, waiting) = (Ring::new(keys), Known::default(), Waiting::default());
-        Self { table, events, ring, edge, known, waiting }
+        Self { table, events, ring, edge, known, waiting, tally: Tally::default() }
     }
 
     /// Handles one event: answers a request, or drains.
@@ -134,6 +137,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             Event::Request(request) => Done::Answered(Box::pin(self.handle(&request)).await.response()),
             Event::Unreadable(error) => {
                 tracing::error!(line = error.line(), column = error.column(), "request not understood");
+                self.count(Answer::Unavailable);
                 Done::Answered(Answer::Unavailable.response())
             }
             Event::Wake => Done::Drained(Box::pin(self.drain()).await),
@@ -161,7 +165,26 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             ?answer,
             "delivery"
         );
+        self.count(answer);
         answer
+    }
+
+    fn count(&self, answer: Answer) {
+        let metrics: &[Metric] = match answer {
+            Answer::Accepted => &[Metric::DeliveryAccepted],
+            Answer::Unasked => &[Metric::DeliveryAccepted, Metric::DeliveryUnasked],
+            Answer::Parked => &[Metric::DeliveryParked],
+            // Counted with its cause, where that is known.
+            Answer::Rejected => &[],
+            Answer::TooLarge => &[Metric::RejectedSize],
+            Answer::Unavailable => &[Metric::DeliveryUnavailable],
+        };
+        metrics.iter().for_each(|metric| self.tally.add(*metric, 1));
+    }
+
+    fn rejected(&self, cause: Metric) -> Answer {
+        self.tally.add(cause, 1);
+        Answer::Rejected
     }
 
     async fn take(&self, request: &Request<'_>) -> Result<Answer, Unstored> {
@@ -169,13 +192,13 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             return Ok(Answer::TooLarge);
         }
         let body = request.body().ok_or(Unstored::Base64)?;
-        let Ok(claimed) = request.claimed() else { return Ok(Answer::Rejected) };
+        let Ok(claimed) = request.claimed() else { return Ok(self.rejected(Metric::RejectedUnsigned)) };
         let Ok(credential) = request.credential().parse::<CredentialId>() else {
-            return Ok(Answer::Rejected);
+            return Ok(self.rejected(Metric::RejectedSignature));
         };
         let now = self.edge.now();
         let Some(verified) = self.verified(&credential, &body, &claimed, now).await? else {
-            return Ok(Answer::Rejected);
+            return Ok(self.rejected(Metric::RejectedSignature));
         };
         self.note_match(&credential, verified.secret_version, now).await;
         let delivery = Delivery {

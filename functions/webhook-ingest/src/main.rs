@@ -24,7 +24,9 @@ async fn main() -> Result<(), Error> {
     );
     let ingest = &ingest;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        Ok::<_, Error>(ingest.woken(event.payload.get()).await)
+        let done = ingest.woken(event.payload.get()).await;
+        telemetry::write(&ingest.tally);
+        Ok::<_, Error>(done)
     }))
     .await
 }

@@ -50,8 +50,8 @@ impl Limits {
 /// What the ledger says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ticket {
-    /// It is counted and may be sent.
-    Taken,
+    /// It is counted and may be sent. So many more may follow.
+    Taken(u32),
     /// It is not counted; there is room after this time.
     Wait(SignedDuration),
 }
@@ -86,7 +86,7 @@ pub async fn take(
     let (most, window) = (limits.most(scope, priority), recent(&counts, now));
     let used: i64 = window.iter().map(|(_, count)| count).sum();
     if used <= i64::from(most) {
-        return Ok(Ticket::Taken);
+        return Ok(Ticket::Taken(u32::try_from(i64::from(most) - used).unwrap_or_default()));
     }
     add(table, scope, now, -1).await?;
     Ok(Ticket::Wait(room_after(&window, used - i64::from(most), now)))
