@@ -41,6 +41,12 @@ pub struct CallId(String);
 pub struct BadCallId;
 
 impl CallId {
+    /// The id of a call of our own: what it does, for which credential, and a number that tells it from
+    /// others of the same kind.
+    pub fn own(what: &'static str, credential: &CredentialId, number: impl fmt::Display) -> Self {
+        Self(format!("{what}-{credential}-{number}"))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -105,6 +111,22 @@ pub struct Message {
     /// Where the outcome goes, besides `GET /api/calls/{id}`.
     #[serde(default)]
     pub reply: Reply,
+}
+
+impl Message {
+    /// A call of our own that nobody waits for: its outcome goes to the store alone.
+    pub fn own(id: CallId, credential: CredentialId, action: Action) -> Self {
+        Self {
+            id,
+            credential,
+            call: Call::Action(action),
+            paginate: None,
+            deadline: None,
+            priority: Priority::Background,
+            force: false,
+            reply: Reply::Store,
+        }
+    }
 }
 
 /// How urgent a call is. The less urgent, the more of the hourly allowance it leaves to others.
@@ -180,6 +202,8 @@ pub enum Action {
     /// Gives the credential's hooks a new secret. The old one is accepted until the new one has been seen
     /// and a day has passed.
     RotateHook {},
+    /// Reads which repositories the credential sees, and stores the list.
+    RefreshRepositories {},
     /// Takes the credential's hooks away at Bitbucket, and their secrets here.
     RemoveHooks {},
 }

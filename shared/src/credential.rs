@@ -1,6 +1,7 @@
 //! A credential: one authorised link to Bitbucket.
 
 mod kind;
+mod repository;
 mod scopes;
 mod sight;
 
@@ -9,6 +10,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 pub use kind::{Entry, Kind, Resource, Scheme, Trade};
+pub use repository::{FIELDS, Repository};
 pub use scopes::{Missing, Scopes, purpose};
 use serde::{Deserialize, Serialize};
 pub use sight::{Sight, required};

@@ -3,8 +3,9 @@
 use std::future::Future;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::call::Message;
 use crate::seal::Keyring;
 use crate::token::{ExchangeError, RefreshToken, TokenSet};
 
@@ -173,6 +174,17 @@ pub trait Table: Send + Sync {
 
     /// Writes all of these or none. The items must differ.
     fn write(&self, writes: Vec<Write>) -> impl Future<Output = Result<(), TableError>> + Send;
+
+    /// Stores items, each by itself and whatever was there before. The items must differ. Where it fails,
+    /// some of them may be stored.
+    fn put_all(&self, items: Vec<(Key, Attributes)>) -> impl Future<Output = Result<(), TableError>> + Send {
+        async move {
+            for (key, attributes) in items {
+                self.write(vec![Write::Put { key, attributes, condition: Condition::Always }]).await?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// A message for a queue.
@@ -190,6 +202,13 @@ impl Outgoing {
     /// A message for a queue without order.
     pub fn plain(body: String) -> Self {
         Self { body, group: None, dedup: None }
+    }
+
+    /// A message for the calls queue. The calls of one credential are one group, so that a long row of
+    /// them does not hold up the others
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>).
+    pub fn call(message: &Message) -> Self {
+        Self { body: json!(message).to_string(), group: Some(message.credential.to_string()), dedup: None }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `CRED#id` | `OWNER`, `WORKSPACE` | nothing: the index `listing` finds the credential by them |
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
 //! | `CRED#id` | `HOOK#workspace/repository` | nothing: that a hook is registered there |
+//! | `CRED#id` | `REPO#uuid`, `REPOS` | the repositories that the credential sees, and when they were listed |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
 //! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
 //! | `PARKED#group` | `D#number#part` | one of them, sealed |
@@ -15,7 +16,7 @@
 //! | `CRED#id` | `TOLD` | which state of the credential the events queue was last told |
 //! | `CONSUMER` | `REFUSALS` | the last refresh token that Bitbucket may have refused |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
-//! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it has come |
+//! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it or a walk through the repositories has come |
 //! | `BUDGET#consumer`, `BUDGET#credential#id` | `HOUR#hour`, `CLOSED` | how much of Bitbucket's hourly allowance is used |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
@@ -29,6 +30,7 @@ pub mod deliveries;
 pub mod hooks;
 pub mod keys;
 pub mod refusals;
+pub mod repositories;
 pub mod tokens;
 
 use jiff::Timestamp;

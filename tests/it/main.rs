@@ -22,6 +22,7 @@ mod operators;
 mod pagination;
 mod recorded;
 mod refreshes;
+mod repositories;
 mod rotation_model;
 mod rotation_simulation;
 mod tidy;

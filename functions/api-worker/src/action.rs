@@ -33,6 +33,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             }
             Action::RepairHooks {} => self.repair_hooks(holder).await.map(Some),
             Action::RotateHook {} => self.rotate_hook(holder).await.map(Some),
+            Action::RefreshRepositories {} => {
+                self.refresh_repositories(message, holder, until).await.map(Some)
+            }
             Action::RemoveHooks {} => self.remove_hooks(holder).await.map(Some),
             Action::DeleteCredential => self.delete(message, holder).await.map(|()| None),
         }

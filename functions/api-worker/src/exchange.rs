@@ -10,6 +10,7 @@ use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::rotation::Nudge;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::holder::{Holder, token_refused};
 use crate::work::Again;
@@ -161,4 +162,10 @@ fn answered(status: u16) -> Metric {
         500.. => Metric::Answer5xx,
         _ => Metric::Answer2xx,
     }
+}
+
+/// An answer of ours, where several requests were made.
+pub(crate) fn made(body: &Value) -> Answer {
+    let content_type = "application/json".to_owned();
+    Answer { status: 200, content_type, body: body.to_string().into_bytes(), ..Answer::default() }
 }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::Worker;
-use crate::exchange::Stop;
+use crate::exchange::{Stop, made};
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -266,10 +266,4 @@ fn is_right(found: &Value, events: &[String]) -> bool {
         found["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let wanted: BTreeSet<_> = events.iter().map(String::as_str).collect();
     found["active"] == true && found["secret_set"] == true && has == wanted
-}
-
-/// An answer of ours, where several requests were made.
-fn made(body: &Value) -> Answer {
-    let content_type = "application/json".to_owned();
-    Answer { status: 200, content_type, body: body.to_string().into_bytes(), ..Answer::default() }
 }

@@ -17,6 +17,7 @@ mod hooks;
 mod limits;
 mod merge;
 mod pages;
+mod repositories;
 mod work;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};

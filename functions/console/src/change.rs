@@ -1,7 +1,7 @@
 //! What an operator does to a credential, for the API and for the pages. Each change and its audit line
 //! are one transaction.
 
-use bucketwheel::call::{Action, Call, CallId, Message, Priority, Reply};
+use bucketwheel::call::{Action, CallId, Message, Priority};
 use bucketwheel::credential::{Cause, Credential, Health, Status};
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table, Write};
 use bucketwheel::rotation::Nudge;
@@ -54,22 +54,13 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
             let change = credentials::begin_delete(known, &self.switched_off());
             self.commit(who, known, "delete_begun", String::new(), change).await?;
         }
-        let seconds = now.as_second();
-        let Ok(id) = format!("delete-{}-{seconds}", known.id).parse::<CallId>() else {
-            unreachable!("a credential's id is at most 64 characters of a call's")
-        };
+        let id = CallId::own("delete", &known.id, now.as_second());
         let message = Message {
-            id: id.clone(),
-            credential: known.id.clone(),
-            call: Call::Action(Action::DeleteCredential),
-            paginate: None,
-            deadline: None,
             priority: Priority::default(),
-            force: false,
-            reply: Reply::Store,
+            ..Message::own(id.clone(), known.id.clone(), Action::DeleteCredential)
         };
         calls::about_to_queue(&self.table, &id, now).await?;
-        self.calls.send(Outgoing::plain(json!(message).to_string())).await?;
+        self.calls.send(Outgoing::call(&message)).await?;
         Ok(id)
     }
 

@@ -7,22 +7,22 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bucketwheel::connect::{Begun, STATE_LIFETIME, Ticket};
 use bucketwheel::credential::Entry;
-use bucketwheel::ports::{Edge, Table};
+use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::store::connects;
 use http::{HeaderMap, HeaderValue, header};
 use jiff::Timestamp;
 
 use crate::{COOKIE, Connect, Failed, cookie, form, redirect};
 
-pub(crate) async fn begin<T: Table, E: Edge>(
-    State(connect): State<Arc<Connect<T, E>>>,
+pub(crate) async fn begin<T: Table, Q: Queue, E: Edge>(
+    State(connect): State<Arc<Connect<T, Q, E>>>,
     Path(link): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     connect.begin(&Ticket::presented(&link), &headers).await.unwrap_or_else(|failed| connect.fail(failed))
 }
 
-impl<T: Table, E: Edge> Connect<T, E> {
+impl<T: Table, Q: Queue, E: Edge> Connect<T, Q, E> {
     async fn begin(&self, ticket: &Ticket, headers: &HeaderMap) -> Result<Response, Failed> {
         let now = self.edge.now();
         let digest = ticket.digest();

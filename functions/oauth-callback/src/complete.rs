@@ -7,7 +7,7 @@ use axum::response::Response;
 use bucketwheel::bitbucket::ExchangeError;
 use bucketwheel::connect::{Failure, Ticket};
 use bucketwheel::credential::Credential;
-use bucketwheel::ports::{Edge, Table};
+use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::store::connects;
 use bucketwheel::token::{Refusal, TokenError};
 use bucketwheel::web::Asked;
@@ -24,19 +24,19 @@ pub(crate) struct Callback {
     error: Option<String>,
 }
 
-pub(crate) async fn complete<T: Table, E: Edge>(
-    State(connect): State<Arc<Connect<T, E>>>,
+pub(crate) async fn complete<T: Table, Q: Queue, E: Edge>(
+    State(connect): State<Arc<Connect<T, Q, E>>>,
     Query(callback): Query<Callback>,
     asked: Asked,
     headers: HeaderMap,
 ) -> Response {
     match connect.complete(callback, cookie(&headers), &asked).await {
-        Ok(credential) => connect.connected(&credential),
+        Ok(credential) => connect.connected(&credential).await,
         Err(failed) => connect.fail(failed),
     }
 }
 
-impl<T: Table, E: Edge> Connect<T, E> {
+impl<T: Table, Q: Queue, E: Edge> Connect<T, Q, E> {
     async fn complete(
         &self,
         callback: Callback,

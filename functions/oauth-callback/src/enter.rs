@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bucketwheel::connect::{Failure, Link, Ticket};
 use bucketwheel::credential::{Credential, Entry, Scopes};
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Edge, Table, TokenEndpoint as _};
+use bucketwheel::ports::{Edge, Queue, Table, TokenEndpoint as _};
 use bucketwheel::token::{AccessToken, NEVER, TokenSet};
 use bucketwheel::web::{Asked, from_here};
 use http::{HeaderMap, StatusCode, header};
@@ -35,8 +35,8 @@ pub(crate) struct Entered {
     expires_on: Option<String>,
 }
 
-pub(crate) async fn enter<T: Table, E: Edge>(
-    State(connect): State<Arc<Connect<T, E>>>,
+pub(crate) async fn enter<T: Table, Q: Queue, E: Edge>(
+    State(connect): State<Arc<Connect<T, Q, E>>>,
     Path(ticket): Path<String>,
     asked: Asked,
     headers: HeaderMap,
@@ -50,7 +50,7 @@ pub(crate) async fn enter<T: Table, E: Edge>(
         return StatusCode::FORBIDDEN.into_response();
     }
     match connect.enter(&ticket, entered, &asked).await {
-        Ok(Ok(credential)) => connect.connected(&credential),
+        Ok(Ok(credential)) => connect.connected(&credential).await,
         Ok(Err((link, banner))) => {
             tracing::warn!(credential = link.credential.as_str(), code = banner.code, "token not taken");
             (StatusCode::UNPROCESSABLE_ENTITY, form::page(&link, &ticket, Some(&banner))).into_response()
@@ -59,7 +59,7 @@ pub(crate) async fn enter<T: Table, E: Edge>(
     }
 }
 
-impl<T: Table, E: Edge> Connect<T, E> {
+impl<T: Table, Q: Queue, E: Edge> Connect<T, Q, E> {
     /// The credential, or what the form says about the token.
     async fn enter(
         &self,

@@ -1,5 +1,5 @@
 //! oauth-callback: begin a connect, and complete it. What leads to a token differs with the kind; what is
-//! stored, and how, does not.
+//! stored, and how, does not. Once it is stored, calls in the background follow.
 //!
 //! ```text
 //! GET  /connect/{link}  ─▶ 302 {bitbucket}/site/oauth2/authorize   consent: state, cookie
@@ -13,6 +13,7 @@
 mod begin;
 mod complete;
 mod enter;
+mod follow;
 mod form;
 mod look;
 mod store;
@@ -29,9 +30,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bucketwheel::bitbucket::{Api, Oauth};
 use bucketwheel::connect::{Failure, Link};
-use bucketwheel::credential::Credential;
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Edge, Table, TableError};
+use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::connects;
 use bucketwheel::web::ON_EVERY_ANSWER;
@@ -49,9 +49,11 @@ const LONGEST_FORM: usize = 32 * 1024;
 
 /// The function with everything it needs.
 #[derive(Debug)]
-pub struct Connect<T, E> {
+pub struct Connect<T, Q, E> {
     /// The table.
     pub table: T,
+    /// Where the calls go that follow a connect.
+    pub calls: Q,
     /// Time and randomness.
     pub edge: E,
     /// Seals access tokens.
@@ -67,10 +69,15 @@ pub struct Connect<T, E> {
 }
 
 /// The function's routes.
-pub fn router<T: Table + 'static, E: Edge + 'static>(connect: Connect<T, E>) -> Router {
+pub fn router<T, Q, E>(connect: Connect<T, Q, E>) -> Router
+where
+    T: Table + 'static,
+    Q: Queue + 'static,
+    E: Edge + 'static,
+{
     Router::new()
-        .route("/connect/{link}", get(begin::begin::<T, E>).post(enter::enter::<T, E>))
-        .route("/oauth/callback", get(complete::complete::<T, E>))
+        .route("/connect/{link}", get(begin::begin::<T, Q, E>).post(enter::enter::<T, Q, E>))
+        .route("/oauth/callback", get(complete::complete::<T, Q, E>))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .layer(map_response(dress))
         .with_state(Arc::new(connect))
@@ -102,14 +109,14 @@ impl Failed {
     }
 }
 
-impl<T: Table, E> Connect<T, E> {
+impl<T: Table, Q, E> Connect<T, Q, E> {
     /// The invitation behind a ticket's digest, if it still works.
     async fn link(&self, digest: &str, now: Timestamp) -> Result<Link, Failed> {
         connects::link(&self.table, digest, now).await?.ok_or_else(|| Failure::LinkUnusable.into())
     }
 }
 
-impl<T, E> Connect<T, E> {
+impl<T, Q, E> Connect<T, Q, E> {
     /// Fixed, since Bitbucket compares it with the consumer's callback URL, and sent with the exchange
     /// again (RFC 6749 section 4.1.3).
     fn redirect_uri(&self) -> String {
@@ -126,11 +133,6 @@ impl<T, E> Connect<T, E> {
         let mut page = self.page("credentials");
         page.query_pairs_mut().append_pair(name, value);
         redirect(&page)
-    }
-
-    fn connected(&self, credential: &Credential) -> Response {
-        tracing::info!(credential = credential.id.as_str(), kind = credential.kind.code(), "connected");
-        self.land("connected", credential.id.as_str())
     }
 
     fn fail(&self, Failed { failure, source }: Failed) -> Response {

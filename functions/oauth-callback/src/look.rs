@@ -55,7 +55,7 @@ struct Reached {
     full_name: Option<String>,
 }
 
-impl<T, E> Connect<T, E> {
+impl<T, Q, E> Connect<T, Q, E> {
     /// Looks with the token of a consent. What the person consented to is taken as it is: a workspace that
     /// is not visible is explained later, not refused.
     pub(crate) async fn look(&self, link: &Link, token: &AccessToken) -> Result<Found, Failed> {
@@ -92,10 +92,7 @@ impl<T, E> Connect<T, E> {
 
     /// Whether the token sees repositories. That nobody knows is no reason to fail.
     async fn sight(&self, link: &Link, authorization: &Authorization) -> Sight {
-        let path = match link.kind.resource() {
-            Some(Resource::Repository) => place(link),
-            Some(Resource::Project) | None => format!("repositories/{}", link.workspace),
-        };
+        let path = link.kind.repositories(&link.workspace, &link.resource);
         match self.ask(authorization, &path, &[("pagelen", "1")]).await {
             Ok(answer) => Sight::of(answer.status, &answer.body),
             Err(error) => {
@@ -121,7 +118,7 @@ impl<T, E> Connect<T, E> {
 fn place(link: &Link) -> String {
     let Link { workspace, resource, .. } = link;
     match link.kind.resource() {
-        Some(Resource::Repository) => format!("repositories/{workspace}/{resource}"),
+        Some(Resource::Repository) => link.kind.repositories(workspace, resource),
         Some(Resource::Project) => format!("workspaces/{workspace}/projects/{resource}"),
         None => format!("workspaces/{workspace}"),
     }

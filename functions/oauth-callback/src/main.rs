@@ -2,7 +2,7 @@
 
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
 use bucketwheel::bitbucket::{Api, Oauth};
 use bucketwheel::{config, telemetry};
 use lambda_http::Error;
@@ -14,6 +14,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
     let account = Account::from(&mut settings);
     let table = settings.text("BUCKETWHEEL_TABLE");
+    let calls = settings.text("BUCKETWHEEL_CALLS_QUEUE");
     let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
     let refresh_ring = settings.text("BUCKETWHEEL_REFRESH_KEYRING");
     let app_secret = settings.text("BUCKETWHEEL_APP_SECRET");
@@ -25,6 +26,7 @@ async fn main() -> Result<(), Error> {
     let secrets = Secrets::new(&account);
     let connect = Connect {
         table: DynamoTable::new(&account, table),
+        calls: SqsQueue::new(&account, calls),
         edge: Host,
         access_ring: secrets.keyring(&access_ring).await?,
         refresh_ring: secrets.keyring(&refresh_ring).await?,

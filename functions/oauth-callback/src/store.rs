@@ -17,7 +17,7 @@ use crate::{Connect, Failed};
 /// How often the write is tried when a refresh or an operator changes the credential at the same time.
 const TRIES: u32 = 5;
 
-impl<T: Table, E: Edge> Connect<T, E> {
+impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
     /// Stores the credential, its tokens and the audit line, and uses the link up, in one transaction. The
     /// generation goes up, so a refresh of the old pair that is under way cannot overwrite the new one.
     pub(crate) async fn store(

@@ -3,13 +3,14 @@
 
 mod consent;
 mod entry;
+mod follow;
 
 use axum::serve;
 use bucketwheel::bitbucket::{Api, Consumer, Oauth};
 use bucketwheel::connect::{Link, Ticket};
 use bucketwheel::credential::{Credential, CredentialId, Kind, Scopes};
-use bucketwheel::memory::{MemoryEdge, MemoryTable};
-use bucketwheel::ports::{Attributes, Edge, Key, Table};
+use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
+use bucketwheel::ports::{Attributes, Edge, Key, Queue, Table};
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::{connects, credentials};
 use bucketwheel_sandbox::person::{Decision, Person, Visit};
@@ -37,6 +38,11 @@ impl World {
 impl<T: Table + Clone + 'static> World<T> {
     /// A world whose function knows this consumer secret, and whose consumer has this callback URL.
     async fn with(table: T, secret: &str, callback: Option<&str>) -> Self {
+        Self::over(table, MemoryQueue::default(), secret, callback).await
+    }
+
+    /// The same over a calls queue.
+    async fn over(table: T, calls: impl Queue + 'static, secret: &str, callback: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let callback = callback.map_or_else(|| format!("{base}/oauth/callback"), str::to_owned);
@@ -60,6 +66,7 @@ impl<T: Table + Clone + 'static> World<T> {
             Consumer { key: seed::CONSUMER_KEY.to_owned(), secret: SecretString::from(secret.to_owned()) };
         let connect = Connect {
             table: table.clone(),
+            calls,
             edge: edge.clone(),
             access_ring: ring(),
             refresh_ring: ring(),

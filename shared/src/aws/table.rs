@@ -5,7 +5,9 @@ mod item;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, PutRequest, ReturnValue, TransactWriteItem, Update, WriteRequest,
+};
 use expression::Words;
 use item::{attributes, decode_cursor, encode_cursor, item, key_item};
 
@@ -196,7 +198,36 @@ impl Table for DynamoTable {
         })?;
         Ok(())
     }
+
+    async fn put_all(&self, items: Vec<(Key, Attributes)>) -> Result<(), TableError> {
+        let request = |(key, attributes): &(Key, Attributes)| {
+            let put = PutRequest::builder().set_item(Some(item(key, attributes))).build();
+            let put = put.map_err(|error| TableError::Rejected(error.into()))?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        };
+        let mut left: Vec<_> = items.iter().map(request).collect::<Result<_, TableError>>()?;
+        let mut refusals = 0;
+        while !left.is_empty() {
+            let batch = left.split_off(left.len().saturating_sub(MOST_IN_A_BATCH));
+            let asked = batch.len();
+            let written = self.client.batch_write_item().request_items(&self.name, batch).send().await;
+            let undone = written.map_err(classify)?.unprocessed_items.unwrap_or_default().remove(&self.name);
+            let undone = undone.unwrap_or_default();
+            refusals += u32::from(undone.len() == asked);
+            if refusals > MOST_REFUSALS {
+                return Err(TableError::Unavailable("the table takes no more of a batch".into()));
+            }
+            left.extend(undone);
+        }
+        Ok(())
+    }
 }
+
+/// DynamoDB's limit for one batch
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
+const MOST_IN_A_BATCH: usize = 25;
+/// How often a whole batch may come back untouched.
+const MOST_REFUSALS: u32 = 3;
 
 type TransactError = SdkError<aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError>;
 

@@ -177,6 +177,14 @@ impl Kind {
         }
     }
 
+    /// The path below `/2.0` of what it sees: the one repository of its token, or a workspace's list.
+    pub fn repositories(self, workspace: &str, resource: &str) -> String {
+        match self.resource() {
+            Some(Resource::Repository) => format!("repositories/{workspace}/{resource}"),
+            Some(Resource::Project) | None => format!("repositories/{workspace}"),
+        }
+    }
+
     /// Whether the refresher can get a new access token by itself. A token that was entered by hand stays
     /// as it is.
     pub fn renews_itself(self) -> bool {

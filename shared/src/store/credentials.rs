@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{credential_pk, from_attributes, to_attributes};
-use crate::credential::{Cause, Credential, CredentialId, Health, Status, ulid};
+use crate::credential::{Cause, Credential, CredentialId, Health, Sight, Status, ulid};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
 
 const META: &str = "META";
@@ -198,6 +198,13 @@ pub async fn tell(
         super::tokens::still_at(id, generation),
     ];
     table.write(writes).await
+}
+
+/// Stores what the credential sees now; refused if it is gone.
+pub async fn see(table: &impl Table, id: &CredentialId, sight: Sight) -> Result<(), TableError> {
+    let set = Attributes::from_iter([("sight".to_owned(), json!(sight))]);
+    let condition = Condition::Present;
+    table.write(vec![Write::Update { key: meta(id), set, remove: Vec::new(), condition }]).await
 }
 
 /// A change by a person. Unlike [`put`] it leaves alone what it does not name, such as a status that a

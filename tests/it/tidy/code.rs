@@ -137,6 +137,7 @@ fn done_to_the_table(code: &str) -> Vec<&'static str> {
     let says = [
         ("table.get(", "dynamodb:GetItem TABLE"),
         ("table.add(", "dynamodb:UpdateItem TABLE"),
+        ("table.put_all(", "dynamodb:BatchWriteItem TABLE"),
         ("Write::Put{", "dynamodb:PutItem TABLE"),
         ("Write::Update{", "dynamodb:UpdateItem TABLE"),
         ("Write::Delete{", "dynamodb:DeleteItem TABLE"),

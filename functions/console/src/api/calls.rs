@@ -73,10 +73,7 @@ async fn enqueue<T: Table, Q: Queue, E: Edge>(
         })?;
     }
     calls::about_to_queue(&console.table, &message.id, console.edge.now()).await?;
-    // Calls of one credential are one group, so that a long row of them does not hold up the others
-    // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html).
-    let group = Some(message.credential.to_string());
-    console.calls.send(Outgoing { body: json!(message).to_string(), group, dedup: None }).await?;
+    console.calls.send(Outgoing::call(&message)).await?;
     Ok(message.id)
 }
 
