@@ -1,9 +1,13 @@
 //! Who may enter, on the running system: every route of the template, knocked at by a stranger.
 
+mod issuer;
+
 use std::fs;
 use std::path::Path;
 
 use bucketwheel_local::Options;
+use issuer::Issuer;
+use jiff::Timestamp;
 use reqwest::header::{LOCATION, ORIGIN};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -99,29 +103,65 @@ fn is_console(path: &str) -> bool {
 #[tokio::test]
 async fn with_a_sign_on_in_front_no_route_of_the_console_answers_without_it() {
     let world = World::running().await;
-    let parameters = vec![("OidcIssuer".to_owned(), "https://sign-on.invalid".to_owned())];
+    let issuer = Issuer::serve().await;
+    let parameters = vec![("OidcIssuer".to_owned(), issuer.url.clone())];
     let local = bucketwheel_local::start(Options { parameters, ..Options::default() }, &|_| {}).await;
     let local = local.expect("a second system");
+    let operator = local.outputs.operator_token.as_str();
+    // The operator's token does not take the place of the sign-on, nor the other way round.
+    let ask = |method: Method, path: &str, person: Option<&str>, bearer: Option<&str>| {
+        let request = world.http.request(method, format!("{}{path}", local.public_url));
+        let request = bearer.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        let request =
+            person.into_iter().fold(request, |r, token| r.header("x-forwarded-access-token", token));
+        async move {
+            let answer = request.send().await.expect("an answer");
+            (answer.status(), answer.text().await.expect("a body"))
+        }
+    };
+    let in_an_hour = Timestamp::now().as_second() + 3600;
+    let claims = json!({
+        "iss": issuer.url, "aud": "bucketwheel", "sub": "u-7", "email": "ada@example.com", "exp": in_an_hour,
+    });
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        issuer.token(&claims)
+    };
+    let right = issuer.token(&claims);
+    let forged = {
+        let (head, signature) = right.rsplit_once('.').expect("a signature");
+        let other = if signature.starts_with('A') { "B" } else { "A" };
+        format!("{head}.{other}{}", &signature[1..])
+    };
+    let wrong = [
+        None,
+        Some("not.a.token".to_owned()),
+        Some(forged),
+        Some(with("exp", json!(in_an_hour - 7200))),
+        Some(with("aud", json!("somebody else"))),
+        Some(with("iss", json!("https://sign-on.invalid"))),
+    ];
+    let refused = |(status, body): &(StatusCode, String)| {
+        let said: Value = serde_json::from_str(body).unwrap_or_default();
+        *status == StatusCode::UNAUTHORIZED && said == json!({"message": "Unauthorized"})
+    };
     for (method, route) in routes() {
         let method = if method == "ANY" { Method::GET } else { method.parse().expect("a method") };
         for path in paths(&route) {
-            let url = format!("{}{path}", local.public_url);
-            let request = world.http.request(method.clone(), &url);
-            // The operator's token does not take the place of the sign-on.
-            let request = request.bearer_auth(&local.outputs.operator_token);
-            for token in [None, Some("not.a.token")] {
-                let request = request.try_clone().expect("a request");
-                let request =
-                    token.into_iter().fold(request, |r, token| r.header("x-forwarded-access-token", token));
-                let answer = request.send().await.expect("an answer");
-                let (status, body) = (answer.status(), answer.text().await.expect("a body"));
-                let said: Value = serde_json::from_str(&body).unwrap_or_default();
-                let refused =
-                    status == StatusCode::UNAUTHORIZED && said == json!({"message": "Unauthorized"});
-                assert_eq!(refused, is_console(&path), "{method} {path}: {status} {body}");
+            for person in &wrong {
+                let answer = ask(method.clone(), &path, person.as_deref(), Some(operator)).await;
+                assert_eq!(refused(&answer), is_console(&path), "{method} {path}: {answer:?}");
             }
+            let answer = ask(method.clone(), &path, Some(&right), Some(operator)).await;
+            assert!(!refused(&answer), "{method} {path}: {answer:?}");
         }
     }
+    // Who signed on still needs the operator token, and stands in the audit trail.
+    let (status, body) = ask(Method::GET, "/api/credentials", Some(&right), None).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(body.contains("not_signed_in"), "{body}");
+    assert_eq!(ask(Method::GET, "/api/credentials", Some(&right), Some(operator)).await.0, StatusCode::OK);
     local.stop().await;
 }
 
