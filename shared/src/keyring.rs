@@ -31,7 +31,10 @@ pub enum Refused {
     #[error("key {0} seals; add another one first")]
     Seals(String),
     /// Something is sealed with it.
-    #[error("key {id} still seals {values} values; run `bucketwheel rotate keys reseal` first")]
+    #[error(
+        "key {id} still seals {values} values; run `bucketwheel rotate keys reseal` first, and let deliveries \
+         that wait in the table drain"
+    )]
     InUse {
         /// Its id.
         id: String,

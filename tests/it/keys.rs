@@ -2,10 +2,12 @@
 
 use bucketwheel::aws::Host;
 use bucketwheel::call::State;
+use bucketwheel::event::Enveloped;
+use bucketwheel::memory::MemoryTable;
 use bucketwheel::ports::Edge as _;
 use bucketwheel::seal::Keyring;
-use bucketwheel::store::keys;
 use bucketwheel::store::tokens::Rings;
+use bucketwheel::store::{deliveries, keys};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -63,4 +65,24 @@ async fn what_an_old_key_seals_is_counted_and_sealed_anew_and_a_dropped_key_is_n
     let waiting = json!({"key": NEW_KEY, "seals_from": "2100-01-01T00:00:00Z"});
     assert_eq!(world.reseal(&credential, waiting).await, 3);
     assert_eq!(world.call(&credential, read).await.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_counts_for_the_key_that_seals_it_whatever_its_size() {
+    let table = MemoryTable::default();
+    let ring = |keys: Value| Keyring::parse(&SecretString::from(keys.to_string())).expect("a ring");
+    let old = ring(json!({"k0001": NEW_KEY}));
+    let new = ring(json!({"k0001": NEW_KEY, "k0002": NEW_KEY}));
+    let credential = "c-1".parse().expect("an id");
+    for (number, (ring, group, size)) in
+        (1..).zip([(&old, "{r-1}", 10), (&old, "{r-1}", 900_000), (&new, "{r-1}", 10), (&new, "{r-2}", 10)])
+    {
+        let delivery = Enveloped { id: number.to_string(), group: group.to_owned(), text: "x".repeat(size) };
+        let head = deliveries::head(&table, group).await.expect("read");
+        let parked = deliveries::park(&table, head.as_ref(), &credential, &delivery, ring, [number; 24]);
+        parked.await.expect("parked");
+    }
+    let usage = keys::usage(&table).await.expect("counted");
+    let counted: Vec<_> = usage.hook.iter().map(|(id, values)| (id.as_str(), *values)).collect();
+    assert_eq!(counted, [("k0001", 2), ("k0002", 2)]);
 }

@@ -163,6 +163,40 @@ pub async fn oldest(table: &impl Table, group: &str) -> Result<Vec<Parked>, Tabl
     }
 }
 
+/// The keys that seal the deliveries that wait: one id for each delivery.
+pub async fn keys(table: &impl Table) -> Result<Vec<String>, TableError> {
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let (names, next) = groups(table, 100, after.as_ref()).await?;
+        for group in names {
+            keys_of(table, &group, &mut ids).await?;
+        }
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(ids),
+        }
+    }
+}
+
+async fn keys_of(table: &impl Table, group: &str, ids: &mut Vec<String>) -> Result<(), TableError> {
+    let query = Query::Partition { pk: pk(group), prefix: "D#".to_owned() };
+    let mut after: Option<Cursor> = None;
+    loop {
+        let page = table.query(&query, PAGE, after.as_ref()).await?;
+        for (key, attributes) in page.items {
+            // A further part holds no more than the rest of a box.
+            if key.sk == sk(number(&key)?, 0) {
+                let first: First = from_attributes(attributes)?;
+                ids.extend(from_text(first.sealed)?.key_id().map(str::to_owned));
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
 /// Takes a delivery away that is on the queue now; refused if it is gone already.
 pub async fn done(table: &impl Table, parked: &Parked) -> Result<(), TableError> {
     let delete = |part| {

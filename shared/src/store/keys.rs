@@ -1,4 +1,5 @@
-//! Which keys still seal something, and sealing it anew. Walks the listing of credentials: no scan.
+//! Which keys still seal something in the table, and sealing it anew. Walks the listings of credentials and
+//! of parked deliveries: no scan. Pairs that are parked on the refresh queue are not seen from here.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::hooks::{self, HookSecrets};
 use super::tokens::{self, Rings};
-use super::{credential_pk, credentials, to_attributes};
+use super::{credential_pk, credentials, deliveries, to_attributes};
 use crate::credential::CredentialId;
 use crate::ports::{Attributes, Condition, Cursor, Key, Table, TableError, Write};
 use crate::seal::{Keyring, NONCE_LEN, OpenError, Sealed};
@@ -22,7 +23,7 @@ pub struct Usage {
     pub access: Counts,
     /// Refresh tokens.
     pub refresh: Counts,
-    /// Hook secrets.
+    /// Hook secrets, and deliveries that wait in the table for the events queue.
     pub hook: Counts,
 }
 
@@ -41,6 +42,7 @@ pub enum ResealError {
 /// it has stopped sealing.
 pub async fn usage(table: &impl Table) -> Result<Usage, TableError> {
     let mut usage = Usage::default();
+    deliveries::keys(table).await?.iter().for_each(|id| count(&mut usage.hook, Some(id)));
     let mut after: Option<Cursor> = None;
     loop {
         let (page, next) = credentials::list(table, Which::All, 100, after.as_ref()).await?;
