@@ -5,9 +5,10 @@ mod issuer;
 use std::fs;
 use std::path::Path;
 
+use bucketwheel::aws::Host;
+use bucketwheel::ports::Edge as _;
 use bucketwheel_local::Options;
 use issuer::Issuer;
-use jiff::Timestamp;
 use reqwest::header::{LOCATION, ORIGIN};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -119,7 +120,7 @@ async fn with_a_sign_on_in_front_no_route_of_the_console_answers_without_it() {
             (answer.status(), answer.text().await.expect("a body"))
         }
     };
-    let in_an_hour = Timestamp::now().as_second() + 3600;
+    let in_an_hour = Host.now().as_second() + 3600;
     let claims = json!({
         "iss": issuer.url, "aud": "bucketwheel", "sub": "u-7", "email": "ada@example.com", "exp": in_an_hour,
     });
