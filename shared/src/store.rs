@@ -6,7 +6,6 @@
 //! | `CRED#id` | `TOKENS` | the sealed pair, its generation, intent and lease; found by the index `due` |
 //! | `CRED#id` | `OWNER`, `WORKSPACE` | nothing: the index `listing` finds the credential by them |
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
-//! | `CRED#id` | `HOOK#workspace/repository` | nothing: that a hook is registered there |
 //! | `CRED#id` | `REPO#uuid`, `REPOS` | the repositories that the credential sees, and when they were listed |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
 //! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
@@ -14,6 +13,7 @@
 //! | `LINK#digest` | `LINK` | a connect link |
 //! | `STATE#digest` | `STATE` | a connect that has begun |
 //! | `CRED#id` | `TOLD` | which state of the credential the events queue was last told |
+//! | `ROUND` | `ROUND` | how far the worker's round through the credentials has come |
 //! | `CONSUMER` | `REFUSALS` | the last refresh token that Bitbucket may have refused |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
 //! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it or a walk through the repositories has come |
@@ -31,6 +31,7 @@ pub mod hooks;
 pub mod keys;
 pub mod refusals;
 pub mod repositories;
+pub mod rounds;
 pub mod tokens;
 
 use jiff::Timestamp;

@@ -12,7 +12,7 @@ use crate::world::{World, text, until};
 const REPOSITORY: &str = "seilbahn/website";
 
 /// What Bitbucket has of the credential's hooks.
-async fn registered(world: &World, credential: &str) -> Vec<Value> {
+pub(crate) async fn registered(world: &World, credential: &str) -> Vec<Value> {
     let state = world.sandbox("GET", "state?reveal=true", None).await;
     let hooks = state["hooks"].as_array().expect("hooks");
     hooks
@@ -112,7 +112,7 @@ async fn a_rotation_rejects_no_delivery() {
     // A day later the old secret goes.
     let id = credential.parse().expect("an id");
     let mut stored = hooks::get(&world.table(), &id).await.expect("the table answers").expect("hooks");
-    stored.rotated_at = Some(Timestamp::UNIX_EPOCH);
+    stored.made_at = Timestamp::UNIX_EPOCH;
     hooks::replace(&world.table(), &id, &mut stored).await.expect("stored");
     let repaired = done(&world, &credential, json!({"action": "repair_hooks"})).await;
     assert_eq!((&repaired["secret_version"], &repaired["secrets"]), (&json!(2), &json!(1)));

@@ -25,6 +25,7 @@ mod refreshes;
 mod repositories;
 mod rotation_model;
 mod rotation_simulation;
+mod rounds;
 mod tidy;
 mod waiting;
 mod webhooks;

@@ -237,10 +237,10 @@ fn main_files_stay_wiring() {
     let mains = sources(&["functions"]).into_iter().filter(|file| file.path.ends_with("/src/main.rs"));
     let long: Vec<_> = mains
         .map(|file| (file.text.lines().count(), file.path))
-        .filter(|(lines, _)| *lines > 50)
+        .filter(|(lines, _)| *lines > 60)
         .map(|(lines, path)| format!("{path} has {lines} lines"))
         .collect();
-    no_breach("a main.rs is wiring, at most 50 lines: what it decides belongs into lib.rs", &long);
+    no_breach("a main.rs is wiring, at most 60 lines: what it decides belongs into lib.rs", &long);
 }
 
 #[test]

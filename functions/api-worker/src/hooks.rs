@@ -180,7 +180,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         if hooks::get(&self.table, id).await.map_err(Again::from)?.is_some() {
             return Ok(());
         }
-        let first = HookSecrets::first(&self.hook_ring, id, &self.new_secret(), self.edge.random());
+        let (secret, nonce, now) = (self.new_secret(), self.edge.random(), self.edge.now());
+        let first = HookSecrets::first(&self.hook_ring, id, &secret, nonce, now);
         match hooks::put_first(&self.table, id, &first).await {
             Ok(()) | Err(TableError::Refused) => Ok(()),
             Err(error) => Err(Stop::Again(error.into())),

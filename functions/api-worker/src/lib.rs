@@ -18,6 +18,7 @@ mod limits;
 mod merge;
 mod pages;
 mod repositories;
+mod rounds;
 mod work;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -29,6 +30,9 @@ use bucketwheel::seal::Keyring;
 use bucketwheel::store::budget::Limits;
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+pub use rounds::{Rounds, Walked};
+use serde::Serialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::work::Again;
@@ -60,6 +64,38 @@ pub struct Worker<T, Q, E> {
     pub limits: Limits,
     /// What this invocation counts.
     pub tally: Tally,
+}
+
+/// The worker, what it does unasked, and the queue that wakes it.
+#[derive(Debug)]
+pub struct Function<T, Q, E, I> {
+    /// Works on calls.
+    pub worker: Worker<T, Q, E>,
+    /// Submits calls that nobody else does.
+    pub rounds: Rounds<T, Q, E>,
+    /// Where calls come from.
+    pub inbox: I,
+}
+
+/// What an invocation gives back.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Done {
+    /// To the queue.
+    Worked(SqsBatchResponse),
+    /// To the schedule.
+    Walked(Walked),
+}
+
+impl<T: Table, Q: Queue, E: Edge, I: Inbox> Function<T, Q, E, I> {
+    /// Works on a batch of the queue, or, for anything else, walks on.
+    pub async fn woken(&self, event: Value, until: Timestamp) -> Result<Done, serde_json::Error> {
+        if event.get("Records").is_none() {
+            return Ok(Done::Walked(self.rounds.walk(until).await));
+        }
+        let batch = serde_json::from_value(event)?;
+        Ok(Done::Worked(self.worker.batch(batch, until, &self.inbox).await))
+    }
 }
 
 /// The time at which Lambda ends this invocation, from its deadline in milliseconds since 1970.

@@ -1,13 +1,13 @@
 //! Wiring of api-worker: settings, adapters, and the Lambda runtime.
 
-use api_worker::{Worker, ends_at};
-use aws_lambda_events::sqs::SqsEvent;
+use api_worker::{Function, Rounds, Worker, ends_at};
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::Api;
 use bucketwheel::metric::Tally;
 use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,13 +23,17 @@ async fn main() -> Result<(), Error> {
     let hook_ring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
+    let secret_days = settings.number("BUCKETWHEEL_HOOK_SECRET_DAYS");
     let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
     settings.finish()?;
 
     let secrets = &Secrets::new(&account);
-    let inbox = &SqsInbox::new(&account, calls, dead);
-    let worker = &Worker {
-        table: DynamoTable::new(&account, table),
+    let inbox = SqsInbox::new(&account, &calls, dead);
+    let table = DynamoTable::new(&account, table);
+    let rounds =
+        Rounds { table: table.clone(), calls: SqsQueue::new(&account, calls), edge: Host, secret_days };
+    let worker = Worker {
+        table,
         results: SqsQueue::new(&account, results),
         nudges: SqsQueue::new(&account, nudges),
         edge: Host,
@@ -40,10 +44,11 @@ async fn main() -> Result<(), Error> {
         limits: Limits { per_hour },
         tally: Tally::default(),
     };
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        secrets.renew(&[&worker.access_ring, &worker.hook_ring]).await;
-        let done = worker.batch(event.payload, ends_at(event.context.deadline), inbox).await;
-        telemetry::write(&worker.tally);
+    let function = &Function { worker, rounds, inbox };
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        secrets.renew(&[&function.worker.access_ring, &function.worker.hook_ring]).await;
+        let done = function.woken(event.payload, ends_at(event.context.deadline)).await?;
+        telemetry::write(&function.worker.tally);
         Ok::<_, Error>(done)
     }))
     .await

@@ -75,6 +75,6 @@ impl<K: Keys> Ring<K> {
 fn nobodys(ring: &Keyring) -> Option<Arc<(CredentialId, HookSecrets)>> {
     let credential: CredentialId = "nobody".parse().ok()?;
     let secret = SecretString::from("0".repeat(128));
-    let secrets = HookSecrets::first(ring, &credential, &secret, [0; NONCE_LEN]);
+    let secrets = HookSecrets::first(ring, &credential, &secret, [0; NONCE_LEN], Timestamp::UNIX_EPOCH);
     Some(Arc::new((credential, secrets)))
 }

@@ -128,8 +128,8 @@ pub struct SqsInbox {
 
 impl SqsInbox {
     /// The queue at `url`, whose dead letters go to `dead_url`.
-    pub fn new(account: &Account, url: String, dead_url: String) -> Self {
-        Self { client: client!(account, aws_sdk_sqs), url, dead_url }
+    pub fn new(account: &Account, url: impl Into<String>, dead_url: impl Into<String>) -> Self {
+        Self { client: client!(account, aws_sdk_sqs), url: url.into(), dead_url: dead_url.into() }
     }
 }
 

@@ -31,9 +31,9 @@ const MATCHED: &str = "matched";
 pub struct HookSecrets {
     /// The secrets with their versions.
     pub secrets: Vec<SealedSecret>,
-    /// When the newest secret was made, if it was not the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotated_at: Option<Timestamp>,
+    /// When the newest secret was made; long ago in items from before this was noted.
+    #[serde(default)]
+    pub made_at: Timestamp,
     /// The version that a delivery was last seen to be signed with, as far as that mattered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched: Option<u64>,
@@ -70,9 +70,15 @@ pub struct SealedSecret {
 
 impl HookSecrets {
     /// The first secret of a credential.
-    pub fn first(ring: &Keyring, id: &CredentialId, secret: &SecretString, nonce: [u8; NONCE_LEN]) -> Self {
+    pub fn first(
+        ring: &Keyring,
+        id: &CredentialId,
+        secret: &SecretString,
+        nonce: [u8; NONCE_LEN],
+        now: Timestamp,
+    ) -> Self {
         let secrets = vec![sealed(ring, id, 1, secret, nonce)];
-        Self { secrets, rotated_at: None, matched: None, hooks: Vec::new(), revision: 0 }
+        Self { secrets, made_at: now, matched: None, hooks: Vec::new(), revision: 0 }
     }
 
     /// The newest secret's version.
@@ -93,7 +99,7 @@ impl HookSecrets {
             return false;
         }
         self.secrets.insert(0, sealed(ring, id, self.newest() + 1, secret, nonce));
-        self.rotated_at = Some(now);
+        self.made_at = now;
         true
     }
 
@@ -102,7 +108,7 @@ impl HookSecrets {
     pub fn retire(&mut self, now: Timestamp) {
         let newest = self.newest();
         let registered = self.hooks.iter().all(|hook| hook.registered == newest);
-        let kept = self.rotated_at.is_none_or(|at| now.duration_since(at) >= KEPT);
+        let kept = now.duration_since(self.made_at) >= KEPT;
         if registered && kept && self.matched == Some(newest) {
             self.secrets.retain(|secret| secret.version == newest);
         }

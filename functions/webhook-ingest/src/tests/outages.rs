@@ -115,7 +115,7 @@ async fn a_key_added_after_the_start_is_found() {
     ports.edge.advance(SignedDuration::from_secs(31));
     let ring = Keyring::parse(&SecretString::from(both)).expect("a ring");
     let credential = "c2".parse().expect("an id");
-    let secrets = HookSecrets::first(&ring, &credential, &secret(), [2; NONCE_LEN]);
+    let secrets = HookSecrets::first(&ring, &credential, &secret(), [2; NONCE_LEN], Timestamp::UNIX_EPOCH);
     put_first(&ports.table, &credential, &secrets).await.expect("stored");
     assert_eq!(answer(&ingest, &delivery("c2", "{}", &secret())).await, Answer::Accepted);
 }

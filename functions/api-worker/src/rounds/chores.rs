@@ -1,0 +1,32 @@
+//! What is due for one credential. A new chore is a line in [`chores`], and a field in [`Seen`] for what it
+//! is decided by.
+
+use bucketwheel::call::Action;
+use bucketwheel::store::hooks::HookSecrets;
+use jiff::{SignedDuration, Timestamp};
+
+/// What a visit has seen of a credential.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) hooks: Option<&'a HookSecrets>,
+    /// After so many days a hook secret is replaced; 0: never.
+    pub(super) secret_days: u32,
+    pub(super) now: Timestamp,
+}
+
+/// What is due now: a word for the call's id, and the call.
+pub(super) fn chores(seen: Seen<'_>) -> Vec<(&'static str, Action)> {
+    let mut due = Vec::new();
+    if let Some(hooks) = seen.hooks.filter(|hooks| !hooks.hooks.is_empty()) {
+        let days = i64::from(seen.secret_days);
+        let age = seen.now.duration_since(hooks.made_at);
+        // While a rotation is under way a repair brings it to its end. A rotation repairs too.
+        let rotate = days > 0 && age >= SignedDuration::from_hours(24 * days) && hooks.secrets.len() == 1;
+        due.push(if rotate {
+            ("rotate-hook", Action::RotateHook {})
+        } else {
+            ("repair-hooks", Action::RepairHooks {})
+        });
+    }
+    due
+}
