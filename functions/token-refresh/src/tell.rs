@@ -52,7 +52,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         match ran.outcome {
             Outcome::Revoked => tokens::rest(&self.table, id, generation).await?,
             // Nobody holds it, so nobody else would put it off.
-            Outcome::Misconfigured if read.lease.is_none() => {
+            Outcome::Misconfigured if read.lease.is_none() && read.intent.is_none() => {
                 let later = now.checked_add(self.terms.backoff).unwrap_or(now);
                 tokens::postpone(&self.table, id, generation, later).await?;
             }

@@ -410,16 +410,19 @@ pub(super) fn still_at(id: &CredentialId, generation: u64) -> Write {
     Write::Update { key: key(id), set: Attributes::new(), remove: vec!["told"], condition }
 }
 
-/// Puts a chain off that nobody can work on, so that it is not looked at each minute.
+/// Puts a chain off that is not due, or that nobody can work on, so that it is not looked at each minute. It
+/// stays where it is if somebody has begun to work on it since it was read: an open intent must be found by
+/// whoever looks next.
 pub async fn postpone(
     table: &impl Table,
     id: &CredentialId,
     generation: u64,
     due_at: Timestamp,
 ) -> Result<(), TableError> {
-    let at = Condition::Equals("generation", Value::from(generation));
-    let condition = Condition::All(vec![at, Condition::Lacks("lease_owner")]);
+    let mut at_rest = vec![Condition::Equals("generation", Value::from(generation))];
+    at_rest.extend(["lease_owner", "intent_id", "refused_at_ms"].map(Condition::Lacks));
     let set = attributes(json!({ "due_at": due_at.as_millisecond() }));
+    let condition = Condition::All(at_rest);
     table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
 }
 

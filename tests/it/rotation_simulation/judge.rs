@@ -1,0 +1,60 @@
+//! What must hold of a seed when all is over.
+
+use bucketwheel::credential::{Cause, Health};
+use bucketwheel::rotation::Chain;
+use bucketwheel::store::credentials;
+use bucketwheel::store::tokens::{self, Tokens};
+
+use super::locked;
+use super::seed::{CREDENTIALS, id};
+use super::world::{Shared, number, ring};
+
+async fn found(shared: &Shared, n: u8) -> Tokens {
+    tokens::get(&shared.table, &id(n)).await.expect("read").expect("tokens")
+}
+
+/// Every chain has ended, or is refreshed and nothing about it is in doubt.
+pub(super) async fn settled(shared: &Shared) -> bool {
+    for n in 0..CREDENTIALS {
+        let chain = found(shared, n).await.chain();
+        if !(chain.ended || at_rest(&chain)) {
+            return false;
+        }
+    }
+    true
+}
+
+fn at_rest(chain: &Chain) -> bool {
+    let verified = chain.expires_at > chain.refreshed_at;
+    verified && chain.generation > 1 && chain.intent.is_none() && chain.refused_at.is_none()
+}
+
+/// Every chain is whole that could be saved, and each credential is shown as what it is. Gives how many
+/// could not be saved.
+pub(super) async fn verdict(shared: &Shared) -> Result<u64, String> {
+    if let Some(breach) = locked(&shared.breach).take() {
+        return Err(breach);
+    }
+    let mut lost = 0;
+    for n in 0..CREDENTIALS {
+        let found = found(shared, n).await;
+        let chain = found.chain();
+        let serves = |token| locked(&shared.provider).serves(token, shared.second(), &shared.variant);
+        let token = number(found.refresh(&ring(), &id(n)));
+        let works = serves(token);
+        let status = credentials::get(&shared.table, &id(n)).await.expect("read").expect("there").status;
+        let shown = (status.health, status.cause);
+        let right = if chain.ended {
+            lost += 1;
+            shared.variant.grace < 600 && !works && shown == (Health::Down, Some(Cause::RotationLost))
+        } else {
+            works && at_rest(&chain) && status.health != Health::Down
+        };
+        if !right {
+            return Err(format!(
+                "credential {n}, token {token} works: {works}, shown as {shown:?}, {chain:?}"
+            ));
+        }
+    }
+    Ok(lost)
+}
