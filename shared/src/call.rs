@@ -28,6 +28,7 @@ pub use single::{PULL_REQUEST, Removed, Single, Variable, shaped};
 pub use verdict::{Ending, Entry, Reaction, Sent, Verdict, answered, arrived, given_up, in_doubt, looked};
 
 use crate::credential::CredentialId;
+use crate::trace::{self, Trace};
 
 /// The caller's name for a call: 1 to 128 letters, digits, `-`, `_`, `.` or `:`. A second call with the
 /// same id is the same call and is not sent again.
@@ -111,6 +112,9 @@ pub struct Message {
     /// Where the outcome goes, besides `GET /api/calls/{id}`.
     #[serde(default)]
     pub reply: Reply,
+    /// The trace that it belongs to, such as the `traceparent` of the event that it comes of.
+    #[serde(default, deserialize_with = "trace::lenient", skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Trace>,
 }
 
 impl Message {
@@ -125,6 +129,7 @@ impl Message {
             priority: Priority::Background,
             force: false,
             reply: Reply::Store,
+            traceparent: None,
         }
     }
 }

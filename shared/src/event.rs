@@ -29,6 +29,7 @@ pub use typed::{Event, EventKey, NotListed};
 
 use crate::credential::CredentialId;
 use crate::signature::Verified;
+use crate::trace::Trace;
 
 pub use status::StatusChange;
 
@@ -57,8 +58,8 @@ pub struct Delivery<'a> {
     pub request_id: Option<&'a str>,
     /// `X-Attempt-Number`, from 1.
     pub attempt: Option<u32>,
-    /// The W3C trace context, if one came.
-    pub traceparent: Option<&'a str>,
+    /// The W3C trace context: one that came, or a new one.
+    pub trace: &'a Trace,
     /// When we received it.
     pub received_at: Timestamp,
 }
@@ -97,8 +98,7 @@ struct Head<'a> {
     attempt: Option<u32>,
     secretversion: u64,
     partitionkey: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
+    traceparent: &'a Trace,
 }
 
 /// What routing needs of a body, and nothing else. Every part may be missing: pipeline events have no
@@ -147,7 +147,7 @@ impl Delivery<'_> {
             attempt: self.attempt,
             secretversion: self.verified.secret_version,
             partitionkey: group,
-            traceparent: self.traceparent,
+            traceparent: self.trace,
         };
         let mut text = match json {
             Some(body) => head.with("data", body),
@@ -256,7 +256,7 @@ mod tests {
             hook_id: Some("h"),
             request_id: Some("r"),
             attempt: Some(1),
-            traceparent: None,
+            trace: &Trace::new([3; 24]),
             received_at: Timestamp::from_second(1_000).expect("a time"),
         }
         .envelope()

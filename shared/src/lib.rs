@@ -2,7 +2,8 @@
 //!
 //! The *pure rooms* know no network, no clock and no environment. Time and randomness reach them as
 //! arguments, and what they decide is an enum:
-//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`seal`], [`metric`].
+//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`seal`], [`metric`],
+//! [`trace`].
 //!
 //! The [`ports`] say what the rooms need of the outside, [`store`] says how the nouns lie in the
 //! table behind those ports, `bitbucket` is the one HTTP client, and `aws` holds the adapters.
@@ -21,6 +22,7 @@ pub mod seal;
 pub mod signature;
 pub mod store;
 pub mod token;
+pub mod trace;
 
 #[cfg(feature = "bitbucket")]
 pub mod bitbucket;

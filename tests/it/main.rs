@@ -27,6 +27,7 @@ mod rotation_model;
 mod rotation_simulation;
 mod rounds;
 mod tidy;
+mod traces;
 mod waiting;
 mod webhooks;
 mod world;

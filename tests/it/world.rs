@@ -4,6 +4,8 @@
 //! of each other's way by using credentials of their own. This file is long because it holds the tests'
 //! whole vocabulary.
 
+mod trace;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;

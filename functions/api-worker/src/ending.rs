@@ -7,9 +7,26 @@ use bucketwheel::credential::CredentialId;
 use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table, TableError};
 use bucketwheel::store::calls;
+use bucketwheel::trace::Trace;
 
 use crate::Worker;
 use crate::work::Again;
+
+/// Whose outcome it is, and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct To<'a> {
+    pub(crate) id: &'a CallId,
+    pub(crate) credential: &'a CredentialId,
+    pub(crate) reply: Reply,
+    pub(crate) trace: Option<&'a Trace>,
+}
+
+impl<'a> From<&'a Message> for To<'a> {
+    fn from(message: &'a Message) -> Self {
+        let Message { id, credential, reply, traceparent, .. } = message;
+        Self { id, credential, reply: *reply, trace: traceparent.as_ref() }
+    }
+}
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) async fn end(&self, message: &Message, mut ending: Ending) -> Result<(), Again> {
@@ -19,17 +36,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         {
             answer.body = single.output(&body).to_string().into_bytes();
         }
-        self.finish(&message.id, &message.credential, message.reply, ending).await
+        self.finish(message.into(), ending).await
     }
 
-    pub(crate) async fn finish(
-        &self,
-        id: &CallId,
-        credential: &CredentialId,
-        reply: Reply,
-        ending: Ending,
-    ) -> Result<(), Again> {
-        let outcome = self.outcome(id, credential, ending);
+    pub(crate) async fn finish(&self, to: To<'_>, ending: Ending) -> Result<(), Again> {
+        let outcome = self.outcome(to, ending);
         match calls::finish(&self.table, &outcome, self.edge.now()).await {
             // Another worker stored an outcome first; that one counts, and it has been replied.
             Ok(()) => self.tally.add(ended(outcome.state), 1),
@@ -43,7 +54,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             status = outcome.status,
             "call"
         );
-        self.reply(&outcome, reply).await
+        self.reply(&outcome, to.reply).await
     }
 
     pub(crate) async fn reply(&self, outcome: &Outcome, reply: Reply) -> Result<(), Again> {
@@ -56,7 +67,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         Ok(())
     }
 
-    pub(crate) fn outcome(&self, id: &CallId, credential: &CredentialId, ending: Ending) -> Outcome {
+    pub(crate) fn outcome(&self, to: To<'_>, ending: Ending) -> Outcome {
         let Ending { state, error, answer, evidence, pages } = ending;
         let answered = answer.is_some();
         let answer = answer.unwrap_or_default();
@@ -71,7 +82,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             error,
             evidence,
             pages,
-            ..Outcome::new(id.clone(), credential.clone(), state, self.edge.now())
+            traceparent: to.trace.cloned(),
+            ..Outcome::new(to.id.clone(), to.credential.clone(), state, self.edge.now())
         }
     }
 }

@@ -23,16 +23,19 @@ mod work;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use bucketwheel::bitbucket::Api;
+use bucketwheel::call::CallId;
 use bucketwheel::error::Causes;
 use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Edge, Inbox, Queue, Table};
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::budget::Limits;
+use bucketwheel::trace::{self, Trace};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 pub use rounds::{Rounds, Walked};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::work::Again;
@@ -104,10 +107,27 @@ pub fn ends_at(deadline: u64) -> Timestamp {
     Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX)
 }
 
+/// What each log line about a message says: its id and its trace. At the highest level, so that no log level
+/// takes it from the lines inside.
+fn span_of(text: &str) -> Span {
+    #[derive(Default, Deserialize)]
+    struct Marks {
+        id: Option<CallId>,
+        #[serde(default, deserialize_with = "trace::lenient")]
+        traceparent: Option<Trace>,
+    }
+    let marks: Marks = serde_json::from_str(text).unwrap_or_default();
+    let (id, trace) = (marks.id.as_ref().map(CallId::as_str), marks.traceparent.as_ref().map(Trace::id));
+    tracing::error_span!("call", id, trace)
+}
+
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// Works on one batch until `until` at most, and names the messages that must come again.
     pub async fn batch(&self, event: SqsEvent, until: Timestamp, inbox: &impl Inbox) -> SqsBatchResponse {
-        let messages = stream::iter(event.records).map(|message| self.one(message, until, inbox));
+        let messages = stream::iter(event.records).map(|message| {
+            let span = span_of(message.body.as_deref().unwrap_or_default());
+            self.one(message, until, inbox).instrument(span)
+        });
         let again: Vec<_> = messages.buffer_unordered(AT_ONCE).filter_map(async |id| id).collect().await;
         let mut response = SqsBatchResponse::default();
         for id in again {

@@ -76,7 +76,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }
         progress.pages.parts += 1;
         let ending = Ending { answer: Some(answer), ..Ending::new(State::Part) };
-        let mut part = self.outcome(&message.id, &message.credential, ending);
+        let mut part = self.outcome(message.into(), ending);
         part.part = Some(progress.pages.parts);
         self.reply(&part, message.reply).await?;
         Ok(calls::put_part(&self.table, &part, progress, self.edge.now()).await?)

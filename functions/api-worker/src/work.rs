@@ -7,10 +7,12 @@ use bucketwheel::call::{
 use bucketwheel::credential::{CredentialId, Health};
 use bucketwheel::ports::{Edge, Queue, QueueError, Table, TableError};
 use bucketwheel::store::calls;
+use bucketwheel::trace::{self, Trace};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::Worker;
+use crate::ending::To;
 use crate::exchange::{Caller, Stop};
 use crate::holder::{Holder, is_last};
 
@@ -61,6 +63,8 @@ impl Again {
 struct Addressed {
     id: CallId,
     credential: CredentialId,
+    #[serde(default, deserialize_with = "trace::lenient")]
+    traceparent: Option<Trace>,
 }
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
@@ -68,11 +72,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let message: Message = match serde_json::from_str(text) {
             Ok(message) => message,
             Err(error) => {
-                let Ok(Addressed { id, credential }) = serde_json::from_str(text) else {
+                let Ok(Addressed { id, credential, traceparent }) = serde_json::from_str(text) else {
                     return Err(Again::NotACall(error));
                 };
+                let trace = traceparent.as_ref();
+                let to = To { id: &id, credential: &credential, reply: Reply::Queue, trace };
                 let problem = Problem::new("bad_call", error.to_string(), "Correct the message.");
-                return self.finish(&id, &credential, Reply::Queue, Ending::failed(problem)).await;
+                return self.finish(to, Ending::failed(problem)).await;
             }
         };
         match self.carry_out(&message, until).await {

@@ -31,6 +31,7 @@ use bucketwheel::ports::{Edge, Keys, KeysError, Queue, QueueError, Table, TableE
 use bucketwheel::seal::OpenError;
 use bucketwheel::signature::{Claimed, Verified, verify};
 use bucketwheel::store::hooks::{self, HookSecrets};
+use bucketwheel::trace::Trace;
 pub use drain::Drained;
 use jiff::Timestamp;
 use known::{Hook, Known};
@@ -38,6 +39,7 @@ pub use request::{Event, Request, Response};
 use ring::Ring;
 use serde::Serialize;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 use waiting::Waiting;
 
 /// The largest body that is looked at, in bytes. Bitbucket sends up to 256 KiB.
@@ -146,7 +148,14 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
 
     /// Handles one request.
     pub async fn handle(&self, request: &Request<'_>) -> Answer {
-        let answer = match timeout(PATIENCE, self.take(request)).await {
+        let trace = request.trace(self.edge.random());
+        // At the highest level, so that no log level takes it from the lines inside.
+        let span = tracing::error_span!("delivery", trace = trace.id());
+        self.answer(request, &trace).instrument(span).await
+    }
+
+    async fn answer(&self, request: &Request<'_>, trace: &Trace) -> Answer {
+        let answer = match timeout(PATIENCE, self.take(request, trace)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 tracing::error!(error = %Causes(&error), "delivery not stored");
@@ -187,7 +196,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         Answer::Rejected
     }
 
-    async fn take(&self, request: &Request<'_>) -> Result<Answer, Unstored> {
+    async fn take(&self, request: &Request<'_>, trace: &Trace) -> Result<Answer, Unstored> {
         if request.size() > LARGEST_BODY {
             return Ok(Answer::TooLarge);
         }
@@ -208,7 +217,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             hook_id: request.hook_id(),
             request_id: request.request_id(),
             attempt: request.attempt(),
-            traceparent: request.traceparent(),
+            trace,
             received_at: now,
         };
         Box::pin(self.onward(&credential, delivery.envelope())).await

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bucketwheel::signature::{Claimed, NotASignature};
+use bucketwheel::trace::Trace;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -62,9 +63,8 @@ struct PathParameters {
 
 /// Bitbucket signs in the first; senders and proxies made for other hosts write the second.
 const SIGNATURES: [&str; 2] = ["x-hub-signature", "x-hub-signature-256"];
-/// Longer header values than these are not Bitbucket's and are left out.
+/// Longer header values than this are not Bitbucket's and are left out.
 const LONGEST_ID: usize = 64;
-const LONGEST_TRACE: usize = 128;
 
 impl<'a> Request<'a> {
     /// Reads the event. The body may still be anything.
@@ -123,8 +123,11 @@ impl<'a> Request<'a> {
         self.headers("x-attempt-number").next().and_then(|value| value.trim().parse().ok())
     }
 
-    pub(crate) fn traceparent(&self) -> Option<&str> {
-        self.short("traceparent", LONGEST_TRACE)
+    /// The sender's trace, else X-Ray's, which API Gateway brings, else a new one.
+    pub(crate) fn trace(&self, random: [u8; 24]) -> Trace {
+        let theirs = || self.headers("traceparent").find_map(|text| Trace::parse(text.trim()));
+        let x_ray = || self.headers("x-amzn-trace-id").find_map(|text| Trace::from_xray(text, random));
+        theirs().or_else(x_ray).unwrap_or_else(|| Trace::new(random))
     }
 
     fn short(&self, name: &str, longest: usize) -> Option<&str> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::CallId;
 use crate::credential::CredentialId;
+use crate::trace::{self, Trace};
 
 /// What became of a call. On the results queue, an answer of several pages comes as several of these with
 /// the state `part`, and one at the end that counts them.
@@ -45,6 +46,9 @@ pub struct Outcome {
     pub pages: Option<Pages>,
     /// When the verdict fell.
     pub finished_at: Timestamp,
+    /// The trace that the call came with.
+    #[serde(default, deserialize_with = "trace::lenient", skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<Trace>,
 }
 
 impl Outcome {
@@ -63,6 +67,7 @@ impl Outcome {
             part: None,
             pages: None,
             finished_at,
+            traceparent: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Event;
 use crate::credential::CredentialId;
+use crate::trace::{self, Trace};
 
 /// The largest body that a compressed one may become, in bytes: more than webhook-ingest takes.
 const LARGEST_BODY: u64 = 4 * 1024 * 1024;
@@ -37,6 +38,9 @@ pub struct Envelope<'a> {
     pub requestid: Option<String>,
     /// What orders it.
     pub partitionkey: String,
+    /// The trace context: for the calls that come of this event.
+    #[serde(default, deserialize_with = "trace::lenient")]
+    pub traceparent: Option<Trace>,
     // A body may be `null`, which is data all the same.
     #[serde(borrow, default, deserialize_with = "some")]
     data: Option<&'a RawValue>,

@@ -56,7 +56,7 @@ fn envelope() -> Value {
             "attempt": number("X-Attempt-Number, from 1."),
             "secretversion": number("Which of the hook's secrets it was signed with."),
             "partitionkey": text("What keeps its order: the repository's uuid, else the credential."),
-            "traceparent": text("The W3C trace context, if one came."),
+            "traceparent": text("The W3C trace context. Give it to the calls that come of this event."),
             "data": {"description": "The body, byte for byte as Bitbucket sent it. The last member."},
             "data_base64": text("The body in base64, if it is not JSON or was compressed."),
         },

@@ -93,27 +93,27 @@ fn bare<'a, 'i>(node: &'a Yaml<'i>) -> &'a Yaml<'i> {
     }
 }
 
-fn maybe<'a, 'i>(node: &'a Yaml<'i>, name: &str) -> Option<&'a Yaml<'i>> {
+pub(super) fn maybe<'a, 'i>(node: &'a Yaml<'i>, name: &str) -> Option<&'a Yaml<'i>> {
     bare(node).as_mapping_get(name)
 }
 
-fn field<'a, 'i>(node: &'a Yaml<'i>, name: &str) -> &'a Yaml<'i> {
+pub(super) fn field<'a, 'i>(node: &'a Yaml<'i>, name: &str) -> &'a Yaml<'i> {
     maybe(node, name)
         .unwrap_or_else(|| panic!("template.yaml has no {name} where one was expected: {node:?}"))
 }
 
-fn entries<'a, 'i>(node: &'a Yaml<'i>) -> Vec<(&'a str, &'a Yaml<'i>)> {
+pub(super) fn entries<'a, 'i>(node: &'a Yaml<'i>) -> Vec<(&'a str, &'a Yaml<'i>)> {
     let mapping = bare(node).as_mapping().unwrap();
     mapping.iter().map(|(name, value)| (name.as_str().unwrap(), value)).collect()
 }
 
 /// A list; one alone may stand for a list of one.
-fn list<'a, 'i>(node: &'a Yaml<'i>) -> Vec<&'a Yaml<'i>> {
+pub(super) fn list<'a, 'i>(node: &'a Yaml<'i>) -> Vec<&'a Yaml<'i>> {
     bare(node).as_sequence().map_or_else(|| vec![node], |list| list.iter().collect())
 }
 
 /// A value in one way of writing: `!GetAtt A.B`, `!Sub ${A.B}` and `!Ref A` become `A.B` and `A`.
-fn said(node: &Yaml<'_>) -> String {
+pub(super) fn said(node: &Yaml<'_>) -> String {
     match node {
         Yaml::Tagged(tag, inner) if tag.suffix == "Sub" => said(inner).replace("${", "").replace('}', ""),
         Yaml::Tagged(_, inner) => said(inner),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bucketwheel::event::Envelope;
+use bucketwheel::trace::Trace;
 use tokio::time::{Instant, sleep};
 
 use super::world::{Asked, Clock, Fifo, Random, Sky, StormyKeys, StormyTable, WINDOW, Weather, locked};
@@ -234,7 +235,7 @@ fn check(
             hook_id: None,
             request_id: None,
             attempt: None,
-            traceparent: None,
+            trace: &Trace::new([3; 24]),
             received_at: now,
         };
         Envelope::parse(&delivery.envelope().text).expect("an envelope").id
