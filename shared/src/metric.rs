@@ -90,12 +90,16 @@ metrics! {
     CredentialDegraded = "credential_degraded",
     /// Credentials that went down.
     CredentialDown = "credential_down",
+    /// Credentials that an operator switched off.
+    CredentialDisabled = "credential_disabled",
     /// Chains that a run met with a spend whose end nobody has stored yet.
     OpenIntent = "open_intent",
     /// Chains that can still be saved, if something happens soon.
     ChainEndangered = "chain_endangered",
     /// Chains whose token was refused and is being confirmed, or whose grace window is over.
     ChainDoubtful = "chain_doubtful",
+    /// Tokens made by hand that were looked at and expire soon, or have expired.
+    TokenExpiring = "token_expiring",
 
     // api-worker
     /// Answers of Bitbucket with a status of 200 to 399.

@@ -31,11 +31,11 @@ mod step;
 mod terms;
 
 pub use adopt::{Adoption, Origin, adopt};
-pub use chain::{Chain, Intent, Lease, Nudge, RunId, Upkeep};
+pub use chain::{Chain, Intent, Lease, Nudge, RunId, Upkeep, Wish};
 pub use forecast::{Forecast, Outlook, forecast};
 pub use step::{Answer, Claim, Effect, Event, Outcome, Phase, Present, Run, Settlement, step};
 pub(crate) use terms::later;
-pub use terms::{IDLE_LIMIT, SPEND, Terms, due_at};
+pub use terms::{IDLE_LIMIT, PROBE, SPEND, Terms, WARNING, due_at, falls_due};
 
 #[cfg(test)]
 mod tests;

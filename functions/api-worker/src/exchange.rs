@@ -8,7 +8,7 @@ use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
-use bucketwheel::rotation::Nudge;
+use bucketwheel::rotation::{Nudge, Wish};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -148,7 +148,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
 
     /// The worker never spends a refresh token: it asks the refresher to.
     pub(crate) async fn nudge(&self, credential: &CredentialId) -> Result<(), Again> {
-        let Ok(text) = serde_json::to_string(&Nudge { credential: credential.clone() }) else {
+        let Ok(text) = serde_json::to_string(&Nudge { credential: credential.clone(), wish: Wish::Refresh })
+        else {
             unreachable!("a nudge is one text")
         };
         Ok(self.nudges.send(Outgoing::plain(text)).await?)

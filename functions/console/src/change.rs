@@ -4,7 +4,7 @@
 use bucketwheel::call::{Action, CallId, Message, Priority};
 use bucketwheel::credential::{Cause, Credential, Health, Status};
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table, Write};
-use bucketwheel::rotation::Nudge;
+use bucketwheel::rotation::{Nudge, Wish};
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::{calls, tokens};
 use serde_json::json;
@@ -22,28 +22,27 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         self.commit(who, known, "renamed", note, credentials::rename(known, &label)).await
     }
 
-    /// Switches a credential off. Doing it again changes nothing.
+    /// Switches a credential off. Doing it again changes nothing, but has it announced if it was not.
     pub(crate) async fn disable(&self, who: &Who, known: &Credential) -> Result<(), ErrorAnswer> {
-        if known.disabled_at.is_some() {
-            return Ok(());
+        if known.disabled_at.is_none() {
+            let change = credentials::disable(known, &self.switched_off());
+            self.commit(who, known, "disabled", String::new(), change).await?;
         }
-        let change = credentials::disable(known, &self.switched_off());
-        self.commit(who, known, "disabled", String::new(), change).await
+        self.nudge(known, Wish::Tell).await
     }
 
     /// Switches a credential on again, with what its tokens are worth now.
     pub(crate) async fn enable(&self, who: &Who, known: &Credential) -> Result<(), ErrorAnswer> {
-        if known.disabled_at.is_none() {
-            return Ok(());
+        if known.disabled_at.is_some() {
+            let chain = tokens::get(&self.table, &known.id).await?.map(|tokens| tokens.chain());
+            let now = self.edge.now();
+            let lost = (Health::Down, Some(Cause::RotationLost));
+            let (health, cause) = chain.map_or(lost, |chain| chain.standing(now));
+            let status = Status { health, cause, since: now };
+            let change = credentials::enable(known, &status);
+            self.commit(who, known, "enabled", String::new(), change).await?;
         }
-        let chain = tokens::get(&self.table, &known.id).await?.map(|tokens| tokens.chain());
-        let now = self.edge.now();
-        let status = if chain.is_none_or(|chain| chain.ended) {
-            Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now }
-        } else {
-            Status::up(now)
-        };
-        self.commit(who, known, "enabled", String::new(), credentials::enable(known, &status)).await
+        self.nudge(known, Wish::Tell).await
     }
 
     /// Begins to delete a credential: from now on it does nothing, and the worker removes its hooks and then
@@ -53,6 +52,7 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         if known.deleting_at.is_none() {
             let change = credentials::begin_delete(known, &self.switched_off());
             self.commit(who, known, "delete_begun", String::new(), change).await?;
+            self.nudge(known, Wish::Tell).await?;
         }
         let id = CallId::own("delete", &known.id, now.as_second());
         let message = Message {
@@ -73,7 +73,11 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
                 "Make a new token at Bitbucket and reconnect the credential.",
             ));
         }
-        let nudge = Nudge { credential: known.id.clone() };
+        self.nudge(known, Wish::Refresh).await
+    }
+
+    async fn nudge(&self, known: &Credential, wish: Wish) -> Result<(), ErrorAnswer> {
+        let nudge = Nudge { credential: known.id.clone(), wish };
         Ok(self.nudges.send(Outgoing::plain(json!(nudge).to_string())).await?)
     }
 

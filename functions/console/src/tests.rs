@@ -9,7 +9,7 @@ use axum::body::{Body, to_bytes};
 use bucketwheel::credential::{Credential, Kind, Scopes, Sight, Status};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge, Table};
-use bucketwheel::rotation::{Terms, Upkeep};
+use bucketwheel::rotation::Upkeep;
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::tokens::{Rings, SealedPair};
 use bucketwheel::store::{credentials, tokens};
@@ -120,7 +120,7 @@ impl World {
         };
         let rings = Rings { access: &ring, refresh: &ring };
         let pair = SealedPair::seal(rings, &id, 1, &set, None, [[0; 24]; 2]);
-        let terms = Terms::with_grace(SignedDuration::from_mins(8));
+        let due = now + SignedDuration::from_mins(100);
         let credential = Credential { label: label.to_owned(), ..Credential::sample(id.clone(), now) };
         let line = credentials::Audit {
             actor: "link".to_owned(),
@@ -131,7 +131,7 @@ impl World {
         };
         let mut writes = vec![
             credentials::put(&credential),
-            tokens::connect(&id, &pair, None, Upkeep::Hot, now, &terms),
+            tokens::connect(&id, &pair, None, Upkeep::Hot, now, due),
             credentials::audit_line(&id, &line, self.edge.random()),
         ];
         writes.extend(credentials::lookups(&credential));

@@ -3,7 +3,7 @@
 use bucketwheel::connect::{Failure, Link};
 use bucketwheel::credential::{Credential, Entry, Health, Status};
 use bucketwheel::ports::{Edge, Table, TableError};
-use bucketwheel::rotation::{Terms, Upkeep};
+use bucketwheel::rotation::{Terms, Upkeep, falls_due};
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::tokens::{self, Rings, SealedPair};
 use bucketwheel::store::{connects, credentials as stored};
@@ -62,14 +62,19 @@ impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
         let rings = Rings { access: &self.access_ring, refresh: &self.refresh_ring };
         let nonces = [self.edge.random(), self.edge.random()];
         let pair = SealedPair::seal(rings, id, generation, set, None, nonces);
-        // Only the margin matters to the first pair; the grace window belongs to the refresher.
-        let terms = Terms::with_grace(SignedDuration::ZERO);
         let upkeep = match credential.kind.entry() {
             Entry::Consent => Upkeep::Hot,
             Entry::Consumer => Upkeep::Renew,
             Entry::EmailAndToken | Entry::Token => Upkeep::Fixed,
         };
-        let tokens = tokens::connect(id, &pair, before, upkeep, now, &terms);
+        // Only the margin matters to the first pair; the grace window belongs to the refresher.
+        let terms = Terms::with_grace(SignedDuration::ZERO);
+        let due = match before {
+            None => falls_due(upkeep, now, set.expires_at, &terms, self.edge.random()),
+            // The refresher looks at once, and tells everybody that it works again.
+            Some(_) => now,
+        };
+        let tokens = tokens::connect(id, &pair, before, upkeep, now, due);
         let audit = Audit {
             actor: format!("link {}", &digest[..8]),
             action: if credential.revision == 1 { "connected" } else { "reconnected" }.to_owned(),

@@ -17,7 +17,8 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
             let (Some(chain), now) = (chain, self.edge.now()) else { return Ok(Adoption::Drop) };
             let written = match adoption {
                 Adoption::Commit => {
-                    tokens::commit_parked(&self.table, parked, chain.upkeep, now, &self.terms).await
+                    let due = self.falls_due(chain.upkeep, &parked.pair, now);
+                    tokens::commit_parked(&self.table, parked, now, due).await
                 }
                 Adoption::Keep => tokens::keep(&self.table, id, &parked.origin, &parked.pair).await,
                 Adoption::Drop => Ok(()),

@@ -1,16 +1,18 @@
 //! A circuit breaker for our consumer: while Bitbucket is down or refuses everybody, one run after the
 //! other is tried instead of all of them.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use bucketwheel::credential::CredentialId;
 use bucketwheel::rotation::Terms;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-/// So many failures in a row open it.
-const FAILURES: u32 = 3;
+/// So many credentials that fail, with no success among them, open it. One alone never does.
+const FAILURES: usize = 3;
 
-/// Closed, open until a time, or half-open with one probe under way. It lives as long as the process:
-/// a new one finds out by itself.
+/// Closed, open until a time, or half-open from then on. It lives as long as the process: a new one finds
+/// out by itself.
 #[derive(Debug, Default)]
 pub struct Breaker {
     state: Mutex<State>,
@@ -18,9 +20,9 @@ pub struct Breaker {
 
 #[derive(Debug, Default)]
 struct State {
-    failures: u32,
+    /// Who failed since the last success.
+    failed: BTreeSet<CredentialId>,
     open_until: Option<Timestamp>,
-    probing: bool,
 }
 
 /// Leave to send one refresh token.
@@ -34,7 +36,7 @@ pub(crate) enum Leave {
     Refused,
 }
 
-/// What came of a run that had leave.
+/// What came of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Bitbucket gave tokens.
@@ -46,30 +48,31 @@ pub(crate) enum Found {
 }
 
 impl Breaker {
-    pub(crate) fn leave(&self, now: Timestamp) -> Leave {
+    /// May this one go ahead? Who has failed before is a probe only a while after everybody else could
+    /// have been: a few that always fail must not be all that is ever tried.
+    pub(crate) fn leave(&self, id: &CredentialId, now: Timestamp, terms: &Terms) -> Leave {
         let mut state = self.state();
-        match state.open_until {
-            None => Leave::Granted,
-            Some(until) if now < until || state.probing => Leave::Refused,
-            Some(_) => {
-                state.probing = true;
-                Leave::Probe
-            }
+        let Some(until) = state.open_until else { return Leave::Granted };
+        let until = if state.failed.contains(id) { until + terms.backoff } else { until };
+        if now < until {
+            return Leave::Refused;
         }
+        // A probe that never comes back is replaced when its lease is over.
+        state.open_until = Some(now + terms.lease);
+        Leave::Probe
     }
 
-    pub(crate) fn found(&self, leave: Leave, found: Found, now: Timestamp, terms: &Terms) {
+    pub(crate) fn found(&self, id: &CredentialId, leave: Leave, found: Found, now: Timestamp, terms: &Terms) {
         let mut state = self.state();
-        if leave == Leave::Probe {
-            state.probing = false;
-        }
         match found {
+            Found::Success => *state = State::default(),
+            Found::Nothing if leave == Leave::Probe => state.open_until = Some(now),
             Found::Nothing => {}
-            Found::Success => (state.failures, state.open_until) = (0, None),
             Found::Failure => {
-                state.failures = state.failures.saturating_add(1);
-                if state.failures >= FAILURES {
-                    state.open_until = now.checked_add(pause(state.failures, terms)).ok();
+                state.failed.insert(id.clone());
+                let opens = state.open_until.is_none() && state.failed.len() >= FAILURES;
+                if opens || leave == Leave::Probe {
+                    state.open_until = Some(now + terms.backoff);
                 }
             }
         }
@@ -80,34 +83,88 @@ impl Breaker {
     }
 }
 
-/// Doubles with each failure, up to the longest lockout.
-fn pause(failures: u32, terms: &Terms) -> SignedDuration {
-    let doublings = failures.saturating_sub(FAILURES).min(10);
-    terms.backoff.saturating_mul(1 << doublings).min(terms.lockout)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
+
+    fn id(name: &str) -> CredentialId {
+        name.parse().expect("an id")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    struct Tried {
+        breaker: Breaker,
+        terms: Terms,
+    }
+
+    impl Tried {
+        fn new() -> Self {
+            let terms = Terms::with_grace(SignedDuration::from_mins(8));
+            Self { breaker: Breaker::default(), terms }
+        }
+
+        fn leave(&self, name: &str, second: i64) -> Leave {
+            self.breaker.leave(&id(name), at(second), &self.terms)
+        }
+
+        fn found(&self, name: &str, leave: Leave, found: Found, second: i64) {
+            self.breaker.found(&id(name), leave, found, at(second), &self.terms);
+        }
+
+        fn opened() -> Self {
+            let tried = Self::new();
+            for name in ["a", "b", "c"] {
+                assert_eq!(tried.leave(name, 0), Leave::Granted);
+                tried.found(name, Leave::Granted, Found::Failure, 0);
+            }
+            tried
+        }
+    }
 
     #[test]
     fn it_opens_after_three_failures_probes_once_and_closes_on_success() {
-        let terms = Terms::with_grace(SignedDuration::from_mins(8));
-        let at = |second| Timestamp::from_second(second).expect("a time");
-        let breaker = Breaker::default();
-        for _ in 0..3 {
-            assert_eq!(breaker.leave(at(0)), Leave::Granted);
-            breaker.found(Leave::Granted, Found::Failure, at(0), &terms);
+        let tried = Tried::opened();
+        assert_eq!(tried.leave("d", 59), Leave::Refused);
+        assert_eq!(tried.leave("d", 60), Leave::Probe);
+        assert_eq!(tried.leave("e", 60), Leave::Refused, "one probe at a time");
+        tried.found("d", Leave::Probe, Found::Failure, 61);
+        assert_eq!(tried.leave("e", 120), Leave::Refused);
+        assert_eq!(tried.leave("e", 121), Leave::Probe);
+        tried.found("e", Leave::Probe, Found::Nothing, 121);
+        assert_eq!(tried.leave("f", 121), Leave::Probe, "a probe that asked nothing is given back");
+        tried.found("f", Leave::Probe, Found::Success, 121);
+        assert_eq!(tried.leave("a", 121), Leave::Granted);
+    }
+
+    #[test]
+    fn a_probe_that_never_comes_back_does_not_keep_it_open() {
+        let tried = Tried::opened();
+        assert_eq!(tried.leave("d", 60), Leave::Probe);
+        assert_eq!(tried.leave("e", 99), Leave::Refused);
+        assert_eq!(tried.leave("e", 100), Leave::Probe);
+    }
+
+    #[test]
+    fn one_that_always_fails_neither_opens_it_nor_takes_the_probes_of_others() {
+        let tried = Tried::new();
+        for second in 0..10 {
+            tried.found("a", Leave::Granted, Found::Failure, second);
         }
-        assert_eq!(breaker.leave(at(59)), Leave::Refused);
-        assert_eq!(breaker.leave(at(60)), Leave::Probe);
-        assert_eq!(breaker.leave(at(60)), Leave::Refused, "one probe at a time");
-        breaker.found(Leave::Probe, Found::Failure, at(60), &terms);
-        assert_eq!(breaker.leave(at(179)), Leave::Refused, "the pause doubles");
-        assert_eq!(breaker.leave(at(180)), Leave::Probe);
-        breaker.found(Leave::Probe, Found::Nothing, at(180), &terms);
-        assert_eq!(breaker.leave(at(180)), Leave::Probe, "a probe that asked nothing is given back");
-        breaker.found(Leave::Probe, Found::Success, at(180), &terms);
-        assert_eq!(breaker.leave(at(180)), Leave::Granted);
+        assert_eq!(tried.leave("b", 10), Leave::Granted);
+
+        let tried = Tried::opened();
+        assert_eq!(tried.leave("a", 60), Leave::Refused, "others come first");
+        assert_eq!(tried.leave("d", 60), Leave::Probe);
+        let alone = Tried::opened();
+        assert_eq!(alone.leave("a", 120), Leave::Probe, "and if there are none, it may");
+        // What fails although it had no leave does not put the next probe off.
+        let urgent = Tried::opened();
+        urgent.found("a", Leave::Refused, Found::Failure, 59);
+        assert_eq!(urgent.leave("d", 60), Leave::Probe);
     }
 }

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod breaker;
+mod index;
 mod request;
 mod run;
 mod sweep;

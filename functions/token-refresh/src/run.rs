@@ -11,7 +11,7 @@ use bucketwheel::rotation::{
 use bucketwheel::store::tokens::{Parked, Promotion, SealedPair, Tokens};
 use bucketwheel::store::{refusals, tokens};
 use bucketwheel::token::{ExchangeError, RefreshToken, Refusal, TokenError};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::Refresher;
@@ -37,6 +37,14 @@ pub(crate) struct Ran {
     pub(crate) found: Found,
     /// The chain as it was read.
     pub(crate) chain: Option<Chain>,
+}
+
+impl Ran {
+    /// It did not run, since Bitbucket fails.
+    pub(crate) fn held_back(chain: Chain) -> Self {
+        let (outcome, cause) = (Outcome::Transient, Some(Cause::HeldBack));
+        Self { outcome, cause, found: Found::Nothing, chain: Some(chain) }
+    }
 }
 
 impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
@@ -124,6 +132,10 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
             ExchangeError::Answered(TokenError::Refused { refusal: Refusal::Consumer, .. }) => {
                 (Answer::Unknown, Cause::ConsumerRefused)
             }
+            // No token was sent that could be at fault.
+            ExchangeError::Answered(TokenError::Refused { .. }) if claim.upkeep == Upkeep::Renew => {
+                (Answer::Unknown, Cause::ConsumerRefused)
+            }
             ExchangeError::Answered(TokenError::Refused { .. }) => {
                 // Whether another refused token explains this refusal is asked only where it decides.
                 let alone = !claim.decides || matches!(refusals::last_is(&self.table, claim).await, Ok(true));
@@ -147,10 +159,16 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
             tokio::time::sleep(Duration::from_millis(200) * failures).await;
         }
         let now = self.edge.now();
-        match stored(held, tokens::commit(&self.table, id, claim, &pair, now, &self.terms).await) {
+        let due = self.falls_due(claim.upkeep, &pair, now);
+        match stored(held, tokens::commit(&self.table, id, claim, &pair, now, due).await) {
             Event::Refused => self.or_ours(id, &pair, held).await,
             event => event,
         }
+    }
+
+    /// When the refresher looks at a pair again that is stored now.
+    pub(crate) fn falls_due(&self, upkeep: Upkeep, pair: &SealedPair, now: Timestamp) -> Timestamp {
+        rotation::falls_due(upkeep, now, pair.expires_at(), &self.terms, self.edge.random())
     }
 
     async fn or_ours(&self, id: &CredentialId, pair: &SealedPair, held: &mut Held) -> Event {

@@ -1,28 +1,32 @@
 //! A sweep: everything that is due. It takes no input and can be repeated at will. A message of the
 //! refresh queue makes one credential due at once.
+//!
+//! Only the index of due chains is read, so what is not due costs nothing. What is due is worked on in an
+//! order that chance gives, so that neither a few that always fail and are always due, nor another sweep at
+//! the same time, keep the same ones waiting.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use bucketwheel::credential::CredentialId;
+use bucketwheel::credential::{Cause, CredentialId, Health};
 use bucketwheel::error::Causes;
 use bucketwheel::metric::{Metric, Tally};
-use bucketwheel::ports::{Cursor, Edge, Queue, Table, TokenEndpoint};
-use bucketwheel::rotation::{Outlook, forecast};
+use bucketwheel::ports::{Edge, Queue, Table, TokenEndpoint};
+use bucketwheel::rotation::{Nudge, Outlook, Wish, forecast};
 use bucketwheel::store::tokens;
-use futures_util::stream;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Refresher;
 use crate::breaker::Leave;
+use crate::index::Index;
 use crate::request::{Body, Message, messages};
+use crate::run::Ran;
 
 /// How many chains are worked on at once.
 const AT_ONCE: usize = 16;
-/// How many due chains are read from the index at once.
-const PAGE: u32 = 100;
 
 /// How many runs ended how.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,8 +41,8 @@ pub struct Report {
     pub open_intents: u32,
     /// Chains that were due and not worked on, because Bitbucket fails.
     pub held_back: u32,
-    /// Whether something was left for the next sweep.
-    pub cut_short: bool,
+    /// Chains that were due and are left for the next sweep, because time is up. There may be more.
+    pub left: u32,
     /// Whether it looked for what is due, and was not called for a message.
     #[serde(skip)]
     pub is_sweep: bool,
@@ -55,7 +59,7 @@ struct Line {
     outlook: Option<Outlook>,
     open_intent: bool,
     held_back: bool,
-    cut_short: bool,
+    left: bool,
     again: Option<String>,
 }
 
@@ -67,7 +71,7 @@ impl Report {
         line.outlook.into_iter().for_each(|outlook| count(&mut self.outlooks, outlook.word()));
         self.open_intents += u32::from(line.open_intent);
         self.held_back += u32::from(line.held_back);
-        self.cut_short |= line.cut_short;
+        self.left += u32::from(line.left);
         self.again.extend(line.again.map(|id| json!({ "itemIdentifier": id })));
     }
 
@@ -82,13 +86,17 @@ impl Report {
             ("revoked", Metric::RefreshRevoked),
             ("misconfigured", Metric::RefreshMisconfigured),
         ];
-        const CHANGES: [(&str, Metric); 3] = [
+        const CHANGES: [(&str, Metric); 4] = [
             ("up", Metric::CredentialUp),
             ("degraded", Metric::CredentialDegraded),
             ("down", Metric::CredentialDown),
+            ("disabled", Metric::CredentialDisabled),
         ];
-        const OUTLOOKS: [(&str, Metric); 2] =
-            [("endangered", Metric::ChainEndangered), ("doubtful", Metric::ChainDoubtful)];
+        const OUTLOOKS: [(&str, Metric); 3] = [
+            ("endangered", Metric::ChainEndangered),
+            ("doubtful", Metric::ChainDoubtful),
+            ("expiring", Metric::TokenExpiring),
+        ];
         let tally = Tally::default();
         let groups = [(&self.runs, &RUNS[..]), (&self.changes, &CHANGES), (&self.outlooks, &OUTLOOKS)];
         for (found, named) in groups {
@@ -98,7 +106,7 @@ impl Report {
         }
         tally.add(Metric::OpenIntent, self.open_intents.into());
         tally.add(Metric::RefreshHeldBack, self.held_back.into());
-        tally.add(Metric::SweepCutShort, self.cut_short.into());
+        tally.add(Metric::SweepCutShort, (self.is_sweep && self.left > 0).into());
         tally.add(Metric::Sweep, self.is_sweep.into());
         tally
     }
@@ -111,8 +119,8 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         let mut report = Report::default();
         match messages(event) {
             Some(messages) => {
-                let lines = stream::iter(messages).map(|message| self.message(message, stop_at));
-                self.all(lines, &mut report).await;
+                let lines = messages.into_iter().map(|message| self.message(message, stop_at));
+                all(lines, &mut report).await;
             }
             None => {
                 report.is_sweep = true;
@@ -123,47 +131,37 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
             runs = ?report.runs,
             changes = ?report.changes,
             held_back = report.held_back,
-            cut_short = report.cut_short,
+            left = report.left,
             "sweep"
         );
         report
     }
 
     async fn sweep(&self, stop_at: Timestamp, report: &mut Report) {
-        // Several sweeps at once begin in different places.
-        let [first] = self.edge.random();
-        let shards = (0..tokens::SHARDS).map(|n| n.wrapping_add(first % tokens::SHARDS) % tokens::SHARDS);
-        let due = stream::iter(shards).flat_map(|shard| self.due(shard));
-        self.all(due.map(|id| self.due_run(id, stop_at)), report).await;
-    }
-
-    async fn all(&self, lines: impl Stream<Item = impl Future<Output = Line>>, report: &mut Report) {
-        let mut lines = std::pin::pin!(lines.buffer_unordered(AT_ONCE));
-        while let Some(line) = lines.next().await {
-            report.add(line);
-        }
-    }
-
-    /// The due chains of one shard, read page by page as they are needed.
-    fn due(&self, shard: u8) -> impl Stream<Item = CredentialId> {
-        let until = self.edge.now();
-        stream::unfold(Some(None::<Cursor>), move |after| async move {
-            let after = after?;
-            match tokens::due(&self.table, shard, until, PAGE, after.as_ref()).await {
-                Ok((ids, next)) => Some((ids, next.map(Some))),
-                Err(error) => {
-                    tracing::error!(shard, error = %Causes(&error), "due chains could not be read");
-                    None
-                }
+        let seed: [u8; 8] = self.edge.random();
+        let mut index = Index::until(self.edge.now());
+        loop {
+            let mut due = index.read(&self.table).await;
+            if due.is_empty() || report.left > 0 {
+                return;
             }
-        })
-        .flat_map(stream::iter)
+            due.sort_by_cached_key(|id| {
+                let mut hasher = DefaultHasher::new();
+                (seed, id).hash(&mut hasher);
+                hasher.finish()
+            });
+            all(due.iter().map(|id| self.one(id, false, stop_at)), report).await;
+        }
     }
 
     async fn message(&self, message: Message, stop_at: Timestamp) -> Line {
         let id = message.body.credential().clone();
         let again = match &message.body {
-            Body::Nudge(_) => return self.one(&id, true, stop_at).await,
+            Body::Nudge(Nudge { wish: Wish::Tell, .. }) => return self.told(&id, message.id).await,
+            Body::Nudge(Nudge { wish: Wish::Refresh, .. }) => {
+                let line = self.one(&id, true, stop_at).await;
+                return Line { again: line.left.then_some(message.id), ..line };
+            }
             Body::Parked(parked) => self.adopt(parked).await,
         };
         match again {
@@ -178,29 +176,61 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         }
     }
 
-    async fn due_run(&self, id: CredentialId, stop_at: Timestamp) -> Line {
-        self.one(&id, false, stop_at).await
+    async fn told(&self, id: &CredentialId, message: String) -> Line {
+        match self.tell_known(id).await {
+            Ok(health) => Line { change: health.map(Health::word), ..Line::default() },
+            Err(error) => {
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "status not told");
+                Line { again: Some(message), ..Line::default() }
+            }
+        }
     }
 
     async fn one(&self, id: &CredentialId, nudged: bool, stop_at: Timestamp) -> Line {
         let now = self.edge.now();
         if stop_at.duration_since(now) < self.longest_run() {
-            return Line { cut_short: true, ..Line::default() };
+            return Line { left: true, ..Line::default() };
         }
-        let leave = self.breaker.leave(now);
-        if leave == Leave::Refused {
-            return Line { held_back: true, ..Line::default() };
+        let leave = self.breaker.leave(id, now, &self.terms);
+        let ran = match leave {
+            Leave::Refused => self.without_leave(id, nudged).await,
+            Leave::Granted | Leave::Probe => Some(self.run(id, nudged).await),
+        };
+        let Some(ran) = ran else { return Line { held_back: true, ..Line::default() } };
+        self.breaker.found(id, leave, ran.found, self.edge.now(), &self.terms);
+        let outlook = ran.chain.as_ref().map(|chain| forecast(chain, None, now, &self.terms).outlook);
+        let open_intent = ran.chain.is_some_and(|chain| chain.intent.is_some());
+        let change = self.tell(id, &ran).await.map(Health::word);
+        let held_back = ran.cause == Some(Cause::HeldBack);
+        let run = (!held_back).then(|| ran.outcome.word());
+        Line { run, change, outlook, open_intent, held_back, ..Line::default() }
+    }
+
+    /// While Bitbucket fails a chain waits, unless a spend is open: it can be repeated only inside a window
+    /// that will not wait. Nothing is told of one that can wait for as long as its access token works.
+    async fn without_leave(&self, id: &CredentialId, nudged: bool) -> Option<Ran> {
+        let chain = match tokens::get(&self.table, id).await {
+            Ok(found) => found?.chain(),
+            Err(error) => {
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "the table failed");
+                return None;
+            }
+        };
+        if chain.intent.is_some() || !chain.upkeep.asks_token_endpoint() {
+            return Some(self.run(id, nudged).await);
         }
-        let ran = self.run(id, nudged).await;
-        self.breaker.found(leave, ran.found, self.edge.now(), &self.terms);
-        let outlook = ran.chain.as_ref().map(|chain| forecast(chain, now, &self.terms).outlook);
-        let open_intent = ran.chain.as_ref().is_some_and(|chain| chain.intent.is_some());
-        let change = self.tell(id, &ran).await.map(|health| health.word());
-        Line { run: Some(ran.outcome.word()), change, outlook, open_intent, ..Line::default() }
+        Some(Ran::held_back(chain))
     }
 
     /// A run that has to let a lease lapse first, with its spend and the commit.
     fn longest_run(&self) -> SignedDuration {
         self.terms.lease + self.terms.spend + SignedDuration::from_secs(10)
+    }
+}
+
+async fn all(lines: impl Iterator<Item = impl Future<Output = Line>>, report: &mut Report) {
+    let mut lines = std::pin::pin!(stream::iter(lines).buffer_unordered(AT_ONCE));
+    while let Some(line) = lines.next().await {
+        report.add(line);
     }
 }

@@ -1,10 +1,10 @@
 //! What a run means for the credential: its status, and the event that announces a change.
 
-use bucketwheel::credential::{Cause, Credential, CredentialId, Health, Status};
+use bucketwheel::credential::{Cause, CredentialId, Health, Status};
 use bucketwheel::error::Causes;
 use bucketwheel::event::StatusChange;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError, TokenEndpoint};
-use bucketwheel::rotation::{Chain, Outcome, Upkeep, due_at, forecast};
+use bucketwheel::rotation::{Chain, Outcome, Upkeep, falls_due, forecast};
 use bucketwheel::store::credentials::Told;
 use bucketwheel::store::{credentials, tokens};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::run::Ran;
 
 /// Why nobody was told.
 #[derive(Debug, thiserror::Error)]
-enum Untold {
+pub(crate) enum Untold {
     #[error("the table failed")]
     Table(#[from] TableError),
     #[error("the events queue failed")]
@@ -41,20 +41,16 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
         // A commit has moved the chain on by one.
         let rotated = u64::from(ran.outcome == Outcome::Rotated);
         let generation = read.generation + rotated;
-        let told = match status_after(ran, now) {
-            None if ran.outcome == Outcome::NotDue => self.look_after(id, read, now).await?,
-            None => None,
-            Some(status) => match credentials::get(&self.table, id).await? {
-                Some(credential) => self.announce(&credential, status, generation, read, now).await?,
-                None => None,
-            },
+        let told = match ran.outcome {
+            Outcome::Contested => None,
+            _ => self.announce(id, self.verdict(ran, now), generation, now).await?,
         };
         match ran.outcome {
+            Outcome::NotDue => self.look_after(id, read, now).await?,
             Outcome::Revoked => tokens::rest(&self.table, id, generation).await?,
             // Nobody holds it, so nobody else would put it off.
             Outcome::Misconfigured if read.lease.is_none() && read.intent.is_none() => {
-                let later = now.checked_add(self.terms.backoff).unwrap_or(now);
-                tokens::postpone(&self.table, id, generation, later).await?;
+                tokens::postpone(&self.table, id, generation, now + self.terms.backoff).await?;
             }
             _ => {}
         }
@@ -62,66 +58,86 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
     }
 
     /// A chain that the index shows and that is not due is put where it belongs.
-    async fn look_after(
-        &self,
-        id: &CredentialId,
-        chain: &Chain,
-        now: Timestamp,
-    ) -> Result<Option<Health>, Untold> {
-        let due = due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, &self.terms);
-        if chain.upkeep != Upkeep::Fixed && chain.intent.is_none() && due > now {
+    async fn look_after(&self, id: &CredentialId, chain: &Chain, now: Timestamp) -> Result<(), Untold> {
+        let (upkeep, at) = (chain.upkeep, chain.refreshed_at);
+        let due = falls_due(upkeep, at, chain.expires_at, &self.terms, self.edge.random());
+        if upkeep != Upkeep::Fixed && chain.intent.is_none() && due > now {
             tokens::postpone(&self.table, id, chain.generation, due).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// The event goes first: a run that dies in between announces it again, under the same id.
+    /// Tells what is known of a credential that a person has changed, if nobody was told yet.
+    pub(crate) async fn tell_known(&self, id: &CredentialId) -> Result<Option<Health>, Untold> {
+        let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
+        self.announce(id, None, tokens.chain().generation, self.edge.now()).await
+    }
+
+    /// Announces what was found, or, if nothing was, what is known and was not announced. What an operator
+    /// switched off stays so. The event goes first: a run that dies in between announces it again, under
+    /// the same id.
     async fn announce(
         &self,
-        credential: &Credential,
-        status: Status,
+        id: &CredentialId,
+        found: Option<Verdict>,
         generation: u64,
-        chain: &Chain,
         now: Timestamp,
     ) -> Result<Option<Health>, Untold> {
+        let Some(credential) = credentials::get(&self.table, id).await? else { return Ok(None) };
         let known = &credential.status;
-        if known.health == Health::Disabled {
-            return Ok(None);
-        }
-        let told = credentials::told(&self.table, &credential.id).await?;
-        let (was, is) = ((known.health, known.cause), (status.health, status.cause));
+        let found = found.filter(|_| known.health != Health::Disabled);
+        let status = match found {
+            Some((health, cause)) if (health, cause) != (known.health, known.cause) => {
+                Status { health, cause, since: now }
+            }
+            _ => known.clone(),
+        };
+        let told = credentials::told(&self.table, id).await?;
         // A credential begins `up`, and nobody needs to hear that.
         let told = told.unwrap_or(Told { health: Health::Up, cause: None });
-        if was == is && (told.health, told.cause) == is {
+        if status == *known && (told.health, told.cause) == (status.health, status.cause) {
             return Ok(None);
         }
-        let status = if was == is { known.clone() } else { status };
-        let forecast = forecast(chain, now, &self.terms);
+        let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
         let mut page = self.public_url.clone();
-        page.set_path(&format!("credentials/{}", credential.id));
+        page.set_path(&format!("credentials/{id}"));
         let change = StatusChange {
-            credential,
+            credential: &credential,
             status: &status,
             generation,
-            forecast: &forecast,
+            forecast: &forecast(&tokens.chain(), tokens.due_at(), now, &self.terms),
             page: page.as_str(),
         };
         let event = change.envelope();
         let message = Outgoing { body: event.text, group: Some(event.group), dedup: Some(event.id) };
         self.events.send(message).await?;
-        credentials::tell(&self.table, &credential.id, &status, generation).await?;
+        credentials::tell(&self.table, &credential, &status, generation).await?;
         Ok(Some(status.health))
+    }
+
+    /// What a run says of its credential, if anything.
+    fn verdict(&self, ran: &Ran, now: Timestamp) -> Option<Verdict> {
+        let cause = |otherwise| Some(ran.cause.unwrap_or(otherwise));
+        Some(match ran.outcome {
+            Outcome::NotDue | Outcome::Contested => return None,
+            // One that waits for Bitbucket is told of when its access token will not wait much longer.
+            Outcome::Transient if ran.cause == Some(Cause::HeldBack) && !self.ends_soon(ran, now) => {
+                return None;
+            }
+            Outcome::Rotated => (Health::Up, None),
+            Outcome::Transient | Outcome::Parked => (Health::Degraded, cause(Cause::RefreshFailed)),
+            Outcome::Suspect => (Health::Degraded, Some(Cause::RefreshRefused)),
+            Outcome::Revoked => (Health::Down, Some(Cause::RotationLost)),
+            Outcome::Misconfigured => (Health::Degraded, cause(Cause::CannotUnseal)),
+        })
+    }
+
+    /// A lazy chain's access token may end: nobody uses it.
+    fn ends_soon(&self, ran: &Ran, now: Timestamp) -> bool {
+        let used = ran.chain.filter(|chain| chain.upkeep != Upkeep::Lazy);
+        used.is_some_and(|chain| chain.expires_at.duration_since(now) < self.terms.margin / 2)
     }
 }
 
-fn status_after(ran: &Ran, now: Timestamp) -> Option<Status> {
-    let (health, cause) = match ran.outcome {
-        Outcome::NotDue | Outcome::Contested => return None,
-        Outcome::Rotated => (Health::Up, None),
-        Outcome::Transient | Outcome::Parked => (Health::Degraded, ran.cause.or(Some(Cause::RefreshFailed))),
-        Outcome::Suspect => (Health::Degraded, Some(Cause::RefreshRefused)),
-        Outcome::Revoked => (Health::Down, Some(Cause::RotationLost)),
-        Outcome::Misconfigured => (Health::Degraded, ran.cause.or(Some(Cause::CannotUnseal))),
-    };
-    Some(Status { health, cause, since: now })
-}
+/// A state and its cause.
+type Verdict = (Health, Option<Cause>);

@@ -1,1 +1,8 @@
 //! The refresher over ports in memory.
+
+mod cost;
+mod outage;
+mod second_store;
+mod status;
+mod turns;
+mod world;

@@ -102,8 +102,8 @@ mod tests {
         let forecast = Forecast {
             outlook: Outlook::Ended,
             rotated_at: now,
-            access_expires_at: now,
-            due_at: now,
+            access_expires_at: Some(now),
+            due_at: Some(now),
             idle_days_left: Some(3),
             window_ends_at: None,
         };

@@ -1,6 +1,9 @@
 //! The port [`Table`] as a map, with the indexes `due` and `listing`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod items;
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -8,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::items::Items;
 use super::{SwitchedOff, locked};
 use crate::ports::{Attributes, Condition, Cursor, Key, Page, Query, Table, TableError, Write};
 
@@ -22,8 +26,6 @@ pub struct MemoryTable {
     inner: Arc<Mutex<Inner>>,
 }
 
-type Items = BTreeMap<Key, Attributes>;
-
 #[derive(Debug, Default)]
 struct Inner {
     items: Items,
@@ -33,7 +35,8 @@ struct Inner {
 impl MemoryTable {
     /// Everything that the table holds, in the order of the keys.
     pub fn items(&self) -> Vec<(Key, Attributes)> {
-        locked(&self.inner).items.iter().map(|(key, found)| (key.clone(), found.clone())).collect()
+        let inner = locked(&self.inner);
+        inner.items.from(Bound::Unbounded).map(|(key, found)| (key.clone(), found.clone())).collect()
     }
 
     /// Switches the table off or on. While it is off it changes nothing and says that it is unavailable.
@@ -71,11 +74,12 @@ impl Table for MemoryTable {
         set: Attributes,
     ) -> Result<Attributes, TableError> {
         self.with(|items| {
-            let item = items.entry(key.clone()).or_default();
+            let mut item = items.get(key).cloned().unwrap_or_default();
             let before = item.get(attribute).and_then(Value::as_i64).unwrap_or_default();
             item.insert(attribute.to_owned(), Value::from(before + by));
             item.extend(set);
-            Ok(item.clone())
+            items.set(key.clone(), Some(item.clone()));
+            Ok(item)
         })
     }
 
@@ -85,12 +89,9 @@ impl Table for MemoryTable {
             if !writes.iter().all(|write| holds(condition(write), items.get(write.key()))) {
                 return Err(TableError::Refused);
             }
-            // On a copy, so that a write which the table rejects takes the others with it.
-            let mut after = items.clone();
-            for write in writes {
-                apply(&mut after, write)?;
-            }
-            *items = after;
+            // All before any, so that a write which the table rejects takes the others with it.
+            let after: Result<Vec<_>, _> = writes.into_iter().map(|write| applied(items, write)).collect();
+            after?.into_iter().for_each(|(key, item)| items.set(key, item));
             Ok(())
         })
     }
@@ -171,29 +172,26 @@ fn holds(condition: &Condition, item: Option<&Attributes>) -> bool {
     }
 }
 
-fn apply(items: &mut Items, write: Write) -> Result<(), TableError> {
-    match write {
-        Write::Put { key, attributes, .. } => {
-            check_indexes(&attributes)?;
-            items.insert(key, attributes);
-        }
+/// The item as it is after the write.
+fn applied(items: &Items, write: Write) -> Result<(Key, Option<Attributes>), TableError> {
+    let (key, item) = match write {
+        Write::Put { key, attributes, .. } => (key, Some(attributes)),
         Write::Update { key, set, remove, .. } => {
-            let item = items.entry(key).or_default();
+            let mut item = items.get(&key).cloned().unwrap_or_default();
             item.extend(set);
             for name in remove {
                 item.remove(name);
             }
-            check_indexes(item)?;
+            (key, Some(item))
         }
-        Write::Delete { key, .. } => {
-            items.remove(&key);
-        }
-    }
-    Ok(())
+        Write::Delete { key, .. } => (key, None),
+    };
+    item.as_ref().map_or(Ok(()), check_indexes)?;
+    Ok((key, item))
 }
 
 /// Where an item stands in the order of a query.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     /// What was asked for. DynamoDB, too, takes no cursor of another partition.
     of: String,
@@ -237,30 +235,27 @@ fn asked(query: &Query) -> &str {
 
 /// As in DynamoDB, a page that is full names a next one even where nothing follows.
 fn page(items: &Items, query: &Query, limit: usize, after: Option<&Place>) -> Page {
-    let mut found: Vec<_> = items
-        .iter()
-        .filter(|(key, attributes)| matches(query, key, attributes))
-        .map(|(key, attributes)| (Place::new(query, key, attributes), key, attributes))
-        .filter(|(place, ..)| after.is_none_or(|after| place > after))
-        .collect();
-    found.sort_by(|(one, ..), (two, ..)| one.cmp(two));
-    found.truncate(limit);
-    let next = found.last().filter(|_| found.len() == limit).and_then(|(place, ..)| place.encode());
-    let items =
-        found.into_iter().map(|(_, key, attributes)| (key.clone(), projected(query, attributes))).collect();
-    Page { items, next }
-}
-
-fn matches(query: &Query, key: &Key, attributes: &Attributes) -> bool {
-    let text = |name: &str| attributes.get(name).and_then(Value::as_str);
-    match query {
-        Query::Partition { pk, prefix } => key.pk == *pk && key.sk.starts_with(prefix),
-        Query::Due { shard, until } => {
-            let due_at = attributes.get("due_at").and_then(Value::as_i64);
-            text("due_shard") == Some(shard) && due_at.is_some_and(|due_at| due_at <= *until)
+    let behind = |place: &Place| Key::new(place.pk.as_str(), place.sk.as_str());
+    let from = |first: Key| after.map_or(Bound::Included(first), |place| Bound::Excluded(behind(place)));
+    let found: Vec<_> = match query {
+        Query::Partition { pk, prefix } => {
+            let ours = |(key, _): &(&Key, _)| key.pk == *pk && key.sk.starts_with(prefix);
+            items.from(from(Key::new(pk.as_str(), prefix.as_str()))).take_while(ours).take(limit).collect()
         }
-        Query::Listing(name) => text("listing") == Some(name),
-    }
+        Query::Due { shard, until } => {
+            let after =
+                after.map_or(Bound::Unbounded, |place| Bound::Excluded((place.due_at, behind(place))));
+            items.due(shard, after, *until).take(limit).collect()
+        }
+        Query::Listing(name) => {
+            let ours = |(_, item): &(_, &Attributes)| item.get("listing").is_some_and(|of| of == name);
+            items.from(from(Key::new("", ""))).filter(ours).take(limit).collect()
+        }
+    };
+    let last = found.last().filter(|_| found.len() == limit);
+    let next = last.and_then(|(key, item)| Place::new(query, key, item).encode());
+    let items = found.into_iter().map(|(key, item)| (key.clone(), projected(query, item))).collect();
+    Page { items, next }
 }
 
 /// The index `due` holds the keys alone: those of the table and its own.

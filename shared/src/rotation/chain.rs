@@ -13,6 +13,21 @@ use crate::credential::CredentialId;
 pub struct Nudge {
     /// Which credential.
     pub credential: CredentialId,
+    /// What for.
+    #[serde(default)]
+    pub wish: Wish,
+}
+
+/// What a nudge is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// A call met a 401, or an operator asks: refresh the token although it has time left. A token that
+    /// was made by hand is probed.
+    #[default]
+    Refresh,
+    /// A person changed the credential's state: announce it.
+    Tell,
 }
 
 /// The random name of one run: owner of its lease and id of its intent. No two runs share one.
@@ -73,6 +88,11 @@ pub enum Upkeep {
 }
 
 impl Upkeep {
+    /// Whether it is kept alive at the token endpoint.
+    pub fn asks_token_endpoint(self) -> bool {
+        self != Upkeep::Fixed
+    }
+
     /// Whether there is a refresh token to spend.
     pub fn spends(self) -> bool {
         matches!(self, Upkeep::Hot | Upkeep::Lazy)

@@ -3,8 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::chain::Chain;
-use super::terms::{IDLE_LIMIT, Terms, due_at, later};
+use super::chain::{Chain, Upkeep};
+use super::terms::{IDLE_LIMIT, Terms, WARNING, later};
+use crate::credential::{Cause, Health};
+use crate::token::NEVER;
 
 /// How a chain stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -15,6 +17,8 @@ pub enum Outlook {
     /// It can still be saved, and something must happen soon: a spend is open and its window is half
     /// over, or the chain has been idle for two thirds of the three months.
     Endangered,
+    /// It was made by hand and must be replaced soon.
+    Expiring,
     /// The token was refused and is being confirmed, or its window is over.
     Doubtful,
     /// It is over; only a reconnect helps.
@@ -27,6 +31,7 @@ impl Outlook {
         match self {
             Outlook::Sound => "sound",
             Outlook::Endangered => "endangered",
+            Outlook::Expiring => "expiring",
             Outlook::Doubtful => "doubtful",
             Outlook::Ended => "ended",
         }
@@ -40,10 +45,12 @@ pub struct Forecast {
     pub outlook: Outlook,
     /// When the newest pair was stored.
     pub rotated_at: Timestamp,
-    /// When calls stop working unless it is refreshed.
-    pub access_expires_at: Timestamp,
-    /// When it is due for its next refresh.
-    pub due_at: Timestamp,
+    /// When calls stop working unless it is refreshed or replaced; none if nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_expires_at: Option<Timestamp>,
+    /// When it is due for its next refresh, or a probe; none once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
     /// Whole days until Bitbucket drops the chain for want of use; none if it has no refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_days_left: Option<i64>,
@@ -52,8 +59,25 @@ pub struct Forecast {
     pub window_ends_at: Option<Timestamp>,
 }
 
-/// Looks ahead.
-pub fn forecast(chain: &Chain, now: Timestamp, terms: &Terms) -> Forecast {
+impl Chain {
+    /// What a credential with this chain is worth, as far as the table tells.
+    pub fn standing(&self, now: Timestamp) -> (Health, Option<Cause>) {
+        let by_hand = self.upkeep == Upkeep::Fixed;
+        let cause = |rotated, entered| Some(if by_hand { entered } else { rotated });
+        if self.ended {
+            (Health::Down, cause(Cause::RotationLost, Cause::TokenRevoked))
+        } else if self.refused_at.is_some() {
+            (Health::Degraded, cause(Cause::RefreshRefused, Cause::TokenRefused))
+        } else if by_hand && self.expires_at.duration_since(now) <= WARNING {
+            (Health::Degraded, Some(Cause::TokenExpires))
+        } else {
+            (Health::Up, None)
+        }
+    }
+}
+
+/// Looks ahead. `due_at` is where the index shows the chain.
+pub fn forecast(chain: &Chain, due_at: Option<Timestamp>, now: Timestamp, terms: &Terms) -> Forecast {
     let window_ends_at = chain.intent.map(|intent| later(intent.first_spent_at, terms.grace));
     let idle_ends_at = later(chain.refreshed_at, IDLE_LIMIT);
     let rotates = chain.upkeep.spends();
@@ -65,14 +89,16 @@ pub fn forecast(chain: &Chain, now: Timestamp, terms: &Terms) -> Forecast {
         Outlook::Doubtful
     } else if rotates && (open.is_some_and(|open| open >= terms.grace / 2) || idle >= IDLE_LIMIT / 3 * 2) {
         Outlook::Endangered
+    } else if chain.upkeep == Upkeep::Fixed && chain.expires_at.duration_since(now) <= WARNING {
+        Outlook::Expiring
     } else {
         Outlook::Sound
     };
     Forecast {
         outlook,
         rotated_at: chain.refreshed_at,
-        access_expires_at: chain.expires_at,
-        due_at: due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, terms),
+        access_expires_at: Some(chain.expires_at).filter(|expiry| *expiry < NEVER),
+        due_at,
         idle_days_left: rotates.then(|| days(idle_ends_at.duration_since(now))),
         window_ends_at,
     }

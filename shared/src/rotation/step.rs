@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::adopt::Origin;
 use super::chain::{Chain, Intent, Lease, RunId, Upkeep};
-use super::terms::{Terms, due_at, later};
+use super::terms::{Terms, later, may_fall_due};
 
 /// One run: who it is, and whether somebody asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -320,9 +320,10 @@ fn begin(
     }
     let age = now.duration_since(chain.refreshed_at);
     let fresh = !age.is_negative() && age < terms.fresh;
-    let due = now >= due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, terms);
+    let due = now >= may_fall_due(chain, terms);
+    let expired = now >= chain.expires_at;
     let unfinished = chain.intent.is_some() || chain.refused_at.is_some();
-    let wanted = unfinished || due || (run.nudged && !fresh);
+    let wanted = unfinished || due || (run.nudged && (expired || !fresh));
     if waits(chain, now, terms) || !wanted {
         return end(Outcome::NotDue);
     }

@@ -80,19 +80,41 @@ fn not_due() -> Effect {
 }
 
 #[test]
-fn a_token_is_claimed_from_the_margin_before_its_expiry() {
-    assert_eq!(read(chain(), 5_999, false).1, not_due());
-    let claim = claimed(chain(), 6_000);
+fn a_token_is_claimed_up_to_a_tenth_of_its_time_before_the_margin() {
+    assert_eq!(read(chain(), 5_399, false).1, not_due());
+    let claim = claimed(chain(), 5_400);
     assert_eq!((claim.generation, claim.intent.attempts, claim.over), (3, 1, None));
-    assert_eq!((claim.lease.until, claim.due_at), (at(6_040), at(5_400)));
+    assert_eq!((claim.lease.until, claim.due_at), (at(5_440), at(4_800)));
+}
+
+#[test]
+fn chance_spreads_what_was_stored_together() {
+    let falls = |upkeep, expires, random| falls_due(upkeep, at(0), at(expires), &TERMS, random).as_second();
+    assert_eq!(falls(Upkeep::Hot, 7_200, [0, 0]), 6_000);
+    assert_eq!(falls(Upkeep::Hot, 7_200, [128, 0]), 5_700);
+    assert_eq!(falls(Upkeep::Hot, 7_200, [255, 255]), 5_400);
+    assert_eq!(falls(Upkeep::Lazy, 7_200, [128, 0]), 30 * 86_400 / 20 * 19);
+    // There is nothing to spread where it is due at once.
+    assert_eq!(falls(Upkeep::Hot, 600, [255, 255]), -600);
+}
+
+#[test]
+fn a_token_made_by_hand_is_due_for_a_probe_for_its_warning_and_for_its_end() {
+    let (hours, days) = (3_600, 86_400);
+    let due = |from, expires| due_at(Upkeep::Fixed, at(from), at(expires), &TERMS).as_second();
+    assert_eq!(due(0, 365 * days), 6 * hours);
+    assert_eq!(due(350 * days + 20 * hours, 365 * days), 351 * days);
+    assert_eq!(due(364 * days + 20 * hours, 365 * days), 365 * days);
+    assert_eq!(due(365 * days, 365 * days), 365 * days + 6 * hours);
 }
 
 #[test]
 fn a_lazy_chain_waits_for_a_nudge_or_for_thirty_days() {
     let lazy = Chain { upkeep: Upkeep::Lazy, ..chain() };
     let month = 30 * 86_400;
-    assert_eq!(read(lazy, month - 1, false).1, not_due());
-    assert!(matches!(read(lazy, month, false).1, Effect::Claim(_)));
+    let three_days = 3 * 86_400;
+    assert_eq!(read(lazy, month - three_days - 1, false).1, not_due());
+    assert!(matches!(read(lazy, month - three_days, false).1, Effect::Claim(_)));
     assert!(matches!(read(lazy, 7_300, true).1, Effect::Claim(_)));
 }
 
@@ -100,6 +122,8 @@ fn a_lazy_chain_waits_for_a_nudge_or_for_thirty_days() {
 fn a_nudge_refreshes_early_but_not_a_pair_that_is_fresh() {
     assert_eq!(read(chain(), 59, true).1, not_due());
     assert!(matches!(read(chain(), 60, true).1, Effect::Claim(_)));
+    let expired = Chain { upkeep: Upkeep::Lazy, expires_at: at(59), ..chain() };
+    assert!(matches!(read(expired, 59, true).1, Effect::Claim(_)), "it is of no use to anybody");
     // The pair was stored by a clock that is ahead: nobody knows how fresh it is.
     assert!(matches!(read(chain(), -1, true).1, Effect::Claim(_)));
 }
@@ -281,7 +305,7 @@ fn a_parked_pair_goes_where_it_came_from_or_beside_it() {
 
 #[test]
 fn a_forecast_warns_before_a_chain_breaks() {
-    let outlook = |chain, now| forecast(&chain, at(now), &TERMS).outlook;
+    let outlook = |chain, now| forecast(&chain, None, at(now), &TERMS).outlook;
     assert_eq!(outlook(chain(), 100), Outlook::Sound);
     assert_eq!(outlook(left(100), 100 + 4 * 60 - 1), Outlook::Sound);
     assert_eq!(outlook(left(100), 100 + 4 * 60), Outlook::Endangered);
@@ -289,8 +313,8 @@ fn a_forecast_warns_before_a_chain_breaks() {
     assert_eq!(outlook(chain(), 60 * 86_400), Outlook::Endangered);
     assert_eq!(outlook(Chain { refused_at: Some(at(50)), ..chain() }, 100), Outlook::Doubtful);
     assert_eq!(outlook(Chain { ended: true, ..chain() }, 100), Outlook::Ended);
-    let ahead = forecast(&left(100), at(86_400), &TERMS);
+    let ahead = forecast(&left(100), None, at(86_400), &TERMS);
     assert_eq!((ahead.idle_days_left, ahead.window_ends_at), (Some(89), Some(at(580))));
-    let renewed = forecast(&Chain { upkeep: Upkeep::Renew, ..chain() }, at(86_400 * 80), &TERMS);
+    let renewed = forecast(&Chain { upkeep: Upkeep::Renew, ..chain() }, None, at(86_400 * 80), &TERMS);
     assert_eq!((renewed.outlook, renewed.idle_days_left), (Outlook::Sound, None));
 }

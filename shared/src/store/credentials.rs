@@ -176,20 +176,22 @@ pub async fn told(table: &impl Table, id: &CredentialId) -> Result<Option<Told>,
     table.get(&Key::new(credential_pk(id), TOLD)).await?.map(from_attributes).transpose()
 }
 
-/// Stores a status and that the events queue was told of it, unless the credential was switched off or
-/// the chain has moved on from `generation`: a reconnect must not be followed by what an older run found out.
+/// Stores a status and that the events queue was told of it, unless the credential has another status by
+/// now than the one it was read with or the chain has moved on from `generation`: what an operator or a
+/// reconnect did must not be followed by what an older run found out.
 pub async fn tell(
     table: &impl Table,
-    id: &CredentialId,
+    credential: &Credential,
     status: &Status,
     generation: u64,
 ) -> Result<(), TableError> {
+    let id = &credential.id;
     let mut set = Attributes::new();
     set.insert("status".to_owned(), json!(status));
     let told = Told { health: status.health, cause: status.cause };
-    let usable = Condition::All(vec![Condition::Present, Condition::Lacks("disabled_at")]);
+    let unchanged = Condition::Equals("status", json!(credential.status));
     let writes = vec![
-        Write::Update { key: meta(id), set, remove: Vec::new(), condition: usable },
+        Write::Update { key: meta(id), set, remove: Vec::new(), condition: unchanged },
         Write::Put {
             key: Key::new(credential_pk(id), TOLD),
             attributes: to_attributes(&told),

@@ -15,7 +15,7 @@ use super::{credential_pk, from_attributes};
 use crate::credential::{CredentialId, Scopes};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
 use crate::rotation::{
-    Chain, Claim, Intent, Lease, Origin, Present, RunId, Settlement, Terms, Upkeep, due_at, later,
+    Chain, Claim, Intent, Lease, Origin, Present, RunId, Settlement, Terms, Upkeep, later,
 };
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::token::{AccessToken, RefreshToken, TokenSet};
@@ -116,6 +116,11 @@ impl SealedPair {
         Self { generation, access, refresh, expires_at: set.expires_at }
     }
 
+    /// When its access token dies.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
     /// The same pair sealed again for another generation, and with the newest keys.
     pub fn reseal(
         &self,
@@ -158,6 +163,11 @@ impl Tokens {
             spare_refused: self.spare_refused,
             ended: self.ended,
         }
+    }
+
+    /// Where the index `due` shows it.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due_at.map(time)
     }
 
     /// Whether this is the pair that was to be stored: how a writer finds out that a write took place
@@ -236,14 +246,15 @@ pub fn connect(
     before: Option<u64>,
     upkeep: Upkeep,
     now: Timestamp,
-    terms: &Terms,
+    due_at: Timestamp,
 ) -> Write {
     let condition = match before {
         None => Condition::Absent,
         Some(generation) => Condition::Equals("generation", Value::from(generation)),
     };
-    let mut attributes = stored(id, pair, upkeep, now, terms);
+    let mut attributes = stored(id, pair, now, due_at);
     attributes.insert("consent".to_owned(), Value::from(pair.generation));
+    attributes.insert("upkeep".to_owned(), json!(upkeep));
     Write::Put { key: key(id), attributes, condition }
 }
 
@@ -274,9 +285,9 @@ pub async fn commit(
     claim: &Claim,
     pair: &SealedPair,
     now: Timestamp,
-    terms: &Terms,
+    due_at: Timestamp,
 ) -> Result<(), TableError> {
-    let set = stored(id, pair, claim.upkeep, now, terms);
+    let set = stored(id, pair, now, due_at);
     let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
     table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(&claim.origin()) }]).await
 }
@@ -285,11 +296,10 @@ pub async fn commit(
 pub async fn commit_parked(
     table: &impl Table,
     parked: &Parked,
-    upkeep: Upkeep,
     now: Timestamp,
-    terms: &Terms,
+    due_at: Timestamp,
 ) -> Result<(), TableError> {
-    let set = stored(&parked.credential, &parked.pair, upkeep, now, terms);
+    let set = stored(&parked.credential, &parked.pair, now, due_at);
     let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
     let condition = mine(&parked.origin);
     table.write(vec![Write::Update { key: key(&parked.credential), set, remove, condition }]).await
@@ -343,7 +353,7 @@ pub async fn promote(
     terms: &Terms,
 ) -> Result<(), TableError> {
     let pair = SealedPair { expires_at: now, ..promotion.pair.clone() };
-    let mut set = stored(id, &pair, claim.upkeep, now, terms);
+    let mut set = stored(id, &pair, now, claim.due_at);
     let mut remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
     match &promotion.kept {
         Some(kept) => set.extend(spare(kept, promotion.present != Present::Stays)),
@@ -441,20 +451,17 @@ pub async fn due(
     Ok((ids, page.next))
 }
 
-/// The attributes of a pair that is stored now.
-fn stored(id: &CredentialId, pair: &SealedPair, upkeep: Upkeep, now: Timestamp, terms: &Terms) -> Attributes {
+/// The attributes of a pair that is stored now. How it is kept alive is not among them: a person may have
+/// changed that since the claim.
+fn stored(id: &CredentialId, pair: &SealedPair, now: Timestamp, due_at: Timestamp) -> Attributes {
     let mut set = attributes(json!({
         "generation": pair.generation,
-        "upkeep": upkeep,
         "access": pair.access,
         "expires_at_ms": pair.expires_at.as_millisecond(),
         "refreshed_at_ms": now.as_millisecond(),
+        "due_shard": shard_name(shard_of(id)),
+        "due_at": due_at.as_millisecond(),
     }));
-    if upkeep != Upkeep::Fixed {
-        let due_at = due_at(upkeep, now, pair.expires_at, terms);
-        set.insert("due_shard".to_owned(), Value::from(shard_name(shard_of(id))));
-        set.insert("due_at".to_owned(), Value::from(due_at.as_millisecond()));
-    }
     if let Some(refresh) = &pair.refresh {
         set.insert("refresh".to_owned(), json!(refresh));
     }

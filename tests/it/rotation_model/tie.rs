@@ -66,7 +66,7 @@ async fn one_sequence(seed: u64) {
     let mut now = at(10_000);
     let mut item = Item::connected(1, 0, now, &terms);
     let first = pair(&ring, 1, 0, now);
-    table.write(vec![tokens::connect(&id, &first, None, Upkeep::Hot, now, &terms)]).await.expect("connected");
+    table.write(vec![tokens::connect(&id, &first, None, Upkeep::Hot, now, now)]).await.expect("connected");
     let mut claims: Vec<Claim> = Vec::new();
     for n in 1..60_u8 {
         now += SignedDuration::from_secs(i64::try_from(dice.below(900)).expect("small"));
@@ -97,7 +97,7 @@ async fn one_sequence(seed: u64) {
         let (real, model) = match dice.below(8) {
             0 | 1 => (accepted(tokens::claim(&table, &id, &claim).await), item.claim(&claim)),
             2 => (
-                accepted(tokens::commit(&table, &id, &claim, &new, now, &terms).await),
+                accepted(tokens::commit(&table, &id, &claim, &new, now, now).await),
                 item.commit(&claim.origin(), n, now, &terms),
             ),
             3 => (
@@ -120,10 +120,7 @@ async fn one_sequence(seed: u64) {
             6 => {
                 let parked = Parked { credential: id.clone(), origin: claim.origin(), pair: new };
                 let real = match adopt(Some(&item.chain), &parked.origin) {
-                    Adoption::Commit => {
-                        let upkeep = item.chain.upkeep;
-                        tokens::commit_parked(&table, &parked, upkeep, now, &terms).await
-                    }
+                    Adoption::Commit => tokens::commit_parked(&table, &parked, now, now).await,
                     Adoption::Keep => tokens::keep(&table, &id, &parked.origin, &parked.pair).await,
                     Adoption::Drop => Ok(()),
                 };
@@ -133,9 +130,8 @@ async fn one_sequence(seed: u64) {
             _ => {
                 let before = item.chain.generation - u64::from(dice.below(3) == 0);
                 let new = pair(&ring, before + 1, n, now);
-                let real = table
-                    .write(vec![tokens::connect(&id, &new, Some(before), Upkeep::Hot, now, &terms)])
-                    .await;
+                let real =
+                    table.write(vec![tokens::connect(&id, &new, Some(before), Upkeep::Hot, now, now)]).await;
                 (accepted(real), item.connect(before, n, now, &terms))
             }
         };

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use token_refresh::Report;
 
-use super::world::{Dice, Shared, Simulated, World, epoch, refresher, ring, set, terms};
+use super::world::{Dice, Shared, Simulated, World, epoch, refresher, ring, set};
 use super::{Tally, judge, locked};
 use crate::rotation_model::provider::{Answers, Provider, Replay, Variant};
 
@@ -176,7 +176,10 @@ fn connect(id: &CredentialId, token: u8, before: Option<(u64, &Credential)>, now
     let revision = before.map_or(1, |(_, known)| known.revision + 1);
     let credential = Credential { revision, ..Credential::sample(id.clone(), now) };
     let before = before.map(|(generation, _)| generation);
-    vec![tokens::connect(id, &pair, before, Upkeep::Hot, now, &terms()), credentials::put(&credential)]
+    vec![
+        tokens::connect(id, &pair, before, Upkeep::Hot, now, now + SignedDuration::from_mins(100)),
+        credentials::put(&credential),
+    ]
 }
 
 pub(super) fn id(n: u8) -> CredentialId {

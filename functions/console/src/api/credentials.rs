@@ -10,7 +10,7 @@ use bucketwheel::error::Causes;
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
 use bucketwheel::rotation::{Chain, Forecast, Intent, Terms, forecast};
 use bucketwheel::store::credentials::{self, Audit, Which};
-use bucketwheel::store::tokens;
+use bucketwheel::store::tokens::{self, Tokens};
 use bucketwheel::token::NEVER;
 use http::{StatusCode, Uri};
 use jiff::{SignedDuration, Timestamp};
@@ -145,7 +145,9 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
 
 impl<T: Table, Q, E: Edge> Console<T, Q, E> {
     async fn detail(&self, credential: &Credential) -> Result<Detail, ErrorAnswer> {
-        let chain = tokens::get(&self.table, &credential.id).await?.map(|tokens| tokens.chain());
+        let tokens = tokens::get(&self.table, &credential.id).await?;
+        let chain = tokens.as_ref().map(Tokens::chain);
+        let due_at = tokens.as_ref().and_then(Tokens::due_at);
         // The window as Bitbucket gives it. The refresher's own is a little shorter.
         let terms = Terms::with_grace(SignedDuration::from_mins(10));
         let blind = credential.sight.explanation();
@@ -153,7 +155,7 @@ impl<T: Table, Q, E: Edge> Console<T, Q, E> {
             missing: credential.missing(),
             blind: blind.map(|(cause, resolution)| Problem::new("no_repositories", cause, resolution)),
             chain: chain.map(ChainSeen::from),
-            forecast: chain.map(|chain| forecast(&chain, self.edge.now(), &terms)),
+            forecast: chain.map(|chain| forecast(&chain, due_at, self.edge.now(), &terms)),
             webhook_url: self.webhook_url(&credential.id),
             credential: credential.clone(),
         })

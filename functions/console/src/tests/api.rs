@@ -3,7 +3,7 @@
 use super::*;
 use bucketwheel::call::{CallId, Message, Outcome, Sent, State};
 use bucketwheel::connect::Ticket;
-use bucketwheel::rotation::Nudge;
+use bucketwheel::rotation::{Nudge, Wish};
 use bucketwheel::store::{calls, connects};
 use http::header::ALLOW;
 
@@ -104,7 +104,7 @@ async fn a_refresh_is_a_nudge_for_a_known_credential() {
     assert_eq!(world.post("/api/credentials/c-1/refresh", "").await.status, StatusCode::ACCEPTED);
     let sent = world.nudges.take();
     let nudge: Nudge = serde_json::from_str(&sent[0].body).expect("a nudge");
-    assert_eq!((sent.len(), nudge), (1, Nudge { credential: id }));
+    assert_eq!((sent.len(), nudge), (1, Nudge { credential: id, wish: Wish::Refresh }));
     for uri in
         ["/api/credentials/c-2/refresh", "/api/credentials/A%20b/refresh", "/api/credentials/%FF/refresh"]
     {

@@ -37,7 +37,8 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
     let id = world.connected("c-1", "<b>bot</b>").await;
     let now = world.edge.now();
     let down = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now };
-    credentials::tell(&world.table, &id, &down, 1).await.expect("a write");
+    let read = credentials::get(&world.table, &id).await.expect("a read").expect("there");
+    credentials::tell(&world.table, &read, &down, 1).await.expect("a write");
     let run = RunId::new([1; 16]);
     let claim = Claim {
         generation: 1,
