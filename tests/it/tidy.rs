@@ -3,6 +3,7 @@
 
 mod agreement;
 mod code;
+mod stacks;
 mod template;
 mod watch;
 

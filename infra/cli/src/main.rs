@@ -6,6 +6,7 @@ mod demo;
 mod events;
 mod hooks;
 mod local;
+mod package;
 mod profile;
 mod rotate;
 mod verbs;
@@ -57,6 +58,8 @@ enum Verb {
     /// Register, repair and remove the webhooks of a credential
     #[command(subcommand)]
     Hooks(hooks::Verb),
+    /// Put built functions and templates into a folder that CloudFormation deploys
+    Package(package::Arguments),
     /// Send one Bitbucket API call through the worker and print the answer
     Call(verbs::CallArguments),
 }
@@ -118,6 +121,7 @@ async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
         Verb::Rotate { what: Rotate::Hook { credential } } => hooks::rotate(&running()?, credential).await,
         Verb::Hooks(verb) => hooks::obey(&running()?, verb).await,
         Verb::Events(verb) => events::obey(&running()?, verb).await,
+        Verb::Package(arguments) => Ok(package::run(&arguments)?),
         Verb::Call(arguments) => verbs::call(&running()?, arguments).await,
     }
 }

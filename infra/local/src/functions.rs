@@ -59,14 +59,14 @@ fn executables(messages: &[u8]) -> HashMap<String, PathBuf> {
         .collect()
 }
 
-/// The archive that Lambda takes: the binary, executable, under the name `bootstrap`.
-///
-/// Stored without compression, because it travels only to another process of this machine.
-pub(crate) fn archive(binary: &Path) -> Result<Bytes, Error> {
+/// The archive that Lambda takes: the binary, executable, under the name `bootstrap`. The same binary gives
+/// the same bytes.
+pub(crate) fn archive(binary: &Path, method: CompressionMethod) -> Result<Bytes, Error> {
     let what = || format!("archive {}", binary.display());
     let content = fs::read(binary).map_err(Error::io(what()))?;
     let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
+        .compression_method(method)
+        .compression_level((method == CompressionMethod::Deflated).then_some(9))
         .unix_permissions(0o755)
         .last_modified_time(zip::DateTime::default());
     let mut archive = ZipWriter::new(Cursor::new(Vec::with_capacity(content.len() + 1024)));
@@ -81,6 +81,8 @@ pub(crate) fn archive(binary: &Path) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use std::{io::Cursor, path::Path};
+
+    use zip::CompressionMethod;
 
     use super::{archive, executables};
 
@@ -99,8 +101,8 @@ mod tests {
     #[test]
     fn an_archive_holds_an_executable_bootstrap_and_is_reproducible() {
         let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let bytes = archive(&binary).unwrap();
-        assert_eq!(bytes, archive(&binary).unwrap());
+        let bytes = archive(&binary, CompressionMethod::Deflated).unwrap();
+        assert_eq!(bytes, archive(&binary, CompressionMethod::Deflated).unwrap());
         let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
         let file = zip.by_name("bootstrap").unwrap();
         assert_eq!(file.unix_mode().unwrap() & 0o777, 0o755);

@@ -36,6 +36,7 @@ use crate::{
 pub use crate::{
     aws::{KEY, REGION},
     error::Error,
+    package::{Packaged, package},
     stack::{Outputs, STACK},
 };
 

@@ -1,6 +1,14 @@
 //! Packaging, as `sam package` does it: what the template names by a path of this folder is named by
 //! a place in S3 instead. Nothing else in it changes, so its text is edited and not re-written.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use zip::CompressionMethod;
+
+use crate::{Error, functions, project};
+
 const CODE: &str = "CodeUri: ";
 const NESTED: &str = "TemplateURL: ";
 
@@ -41,6 +49,54 @@ pub(crate) fn packaged(template: &str, place: impl Fn(Local<'_>) -> String) -> S
         result.push('\n');
     }
     result
+}
+
+/// The code of one function, ready for Lambda.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Packaged {
+    /// The function.
+    pub function: String,
+    /// The size of its archive in bytes.
+    pub bytes: usize,
+    /// SHA-256 of its archive, in hexadecimal.
+    pub digest: String,
+}
+
+/// Writes an archive of each function, and the templates that name them, into the folder `out`. `binaries`
+/// holds what was built: `NAME/bootstrap`, as cargo-lambda writes it, or `NAME`, as cargo does. The same
+/// binaries give the same bytes.
+pub fn package(binaries: &Path, out: &Path) -> Result<Vec<Packaged>, Error> {
+    let read =
+        |path: PathBuf| fs::read_to_string(&path).map_err(Error::io(format!("read {}", path.display())));
+    let write = |path: PathBuf, content: &[u8]| {
+        let folder = path.parent().unwrap_or(out);
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(Error::io(format!("write {}", path.display())))
+    };
+    let template = read(project().join("template.yaml"))?;
+    let mut done = Vec::new();
+    for path in paths(&template) {
+        match path {
+            Local::Template(path) => write(out.join(path), read(project().join(path))?.as_bytes())?,
+            Local::Function(name) => {
+                let built = [binaries.join(name).join("bootstrap"), binaries.join(name)];
+                let missing = || Error::BinaryMissing { function: name.to_owned() };
+                let binary = built.iter().find(|path| path.is_file()).ok_or_else(missing)?;
+                let archive = functions::archive(binary, CompressionMethod::Deflated)?;
+                write(out.join(format!("functions/{name}.zip")), &archive)?;
+                let digest = hex::encode(Sha256::digest(&archive));
+                done.push(Packaged { function: name.to_owned(), bytes: archive.len(), digest });
+            }
+        }
+    }
+    let packaged = packaged(&template, |path| match path {
+        Local::Function(name) => format!("functions/{name}.zip"),
+        Local::Template(path) => path.to_owned(),
+    });
+    write(out.join("template.yaml"), packaged.as_bytes())?;
+    Ok(done)
 }
 
 #[cfg(test)]

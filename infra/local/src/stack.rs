@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::time;
+use zip::CompressionMethod;
 
 use crate::{
     Error,
@@ -73,7 +74,8 @@ pub(crate) async fn deploy(
             Local::Template(path) => read(project.join(path))?.into(),
             Local::Function(name) => {
                 let missing = || Error::BinaryMissing { function: name.to_owned() };
-                functions::archive(binaries.get(name).ok_or_else(missing)?)?
+                // It travels only to another process of this machine.
+                functions::archive(binaries.get(name).ok_or_else(missing)?, CompressionMethod::Stored)?
             }
         };
         aws.put(&format!("{BUCKET}/{}", key(path)), content).await?;
