@@ -3,6 +3,7 @@
 //! Clients are built by hand from the environment that Lambda gives a function: region, credentials,
 //! and an endpoint where somebody set one. Looking elsewhere for them would cost start-up time.
 
+mod backlog;
 mod edge;
 mod queue;
 mod secrets;
@@ -14,6 +15,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+pub use backlog::SqsBacklog;
 pub use edge::Host;
 pub use queue::{Incoming, SqsInbox, SqsQueue};
 pub use secrets::{SecretError, SecretKeyring, Secrets};

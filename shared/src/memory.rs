@@ -3,6 +3,7 @@
 //!
 //! Each is a handle: a clone shares what it holds, so that a test keeps one and gives one away.
 
+mod backlog;
 mod edge;
 mod keys;
 mod queue;
@@ -10,6 +11,7 @@ mod table;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use backlog::MemoryBacklog;
 pub use edge::MemoryEdge;
 pub use keys::MemoryKeys;
 pub use queue::MemoryQueue;

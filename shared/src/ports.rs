@@ -1,7 +1,10 @@
 //! What the rooms need of the outside: a table, a queue, and an edge to ask for time and randomness.
 
+mod backlog;
+
 use std::future::Future;
 
+pub use backlog::{Attribute, Backlog, DeadLetter, Depth, Depths};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 

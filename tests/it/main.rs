@@ -3,6 +3,7 @@
 
 mod actions;
 mod at_most_once;
+mod backlogs;
 mod calls;
 mod command;
 mod commits;

@@ -4,6 +4,7 @@
 //! of each other's way by using credentials of their own. This file is long because it holds the tests'
 //! whole vocabulary.
 
+pub(crate) mod queues;
 mod trace;
 
 use std::sync::{Arc, Mutex, PoisonError};

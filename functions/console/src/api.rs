@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod connect_links;
 pub(crate) mod credentials;
 pub(crate) mod kinds;
+pub(crate) mod queues;
 
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;

@@ -8,8 +8,10 @@ mod api;
 mod change;
 mod guard;
 mod invite;
+mod letter;
 mod pages;
 mod problem;
+pub mod queues;
 mod request;
 pub mod session;
 
@@ -24,7 +26,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use bucketwheel::credential::CredentialId;
-use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::ports::{Backlog, Edge, Queue, Table};
+use queues::Queues;
 use session::{Doubt, Operator};
 use url::Url;
 
@@ -74,13 +77,20 @@ impl<T, Q, E> Console<T, Q, E> {
 }
 
 /// All routes of the console.
-pub fn router<T, Q, E>(console: Console<T, Q, E>) -> Router
+pub fn router<T, Q, B, E>(console: Console<T, Q, E>, queues: Queues<B, E>) -> Router
 where
     T: Table + 'static,
     Q: Queue + 'static,
+    B: Backlog + 'static,
     E: Edge + 'static,
 {
     let console = Arc::new(console);
+    let of_queues = Router::new()
+        .route("/api/queues", get(api::queues::list::<B, E>))
+        .route("/api/queues/{name}/dead-letters", get(api::queues::letters::<B, E>))
+        .route("/api/queues/{name}/dead-letters/{id}", get(api::queues::letter::<B, E>))
+        .route("/api/queues/{name}/redrive", post(api::queues::redrive::<B, E>))
+        .with_state(Arc::new(queues));
     Router::new()
         .route("/", get(async || Redirect::to("/credentials")))
         .route("/assets/console.css", get(pages::style))
@@ -111,6 +121,7 @@ where
         .route("/api/calls", post(api::calls::submit::<T, Q, E>))
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))
         .route("/api/calls/{id}/parts/{number}", get(api::calls::part::<T, Q, E>))
+        .merge(of_queues)
         .method_not_allowed_fallback(async || ErrorAnswer::wrong_method())
         .fallback(async || ErrorAnswer::no_such_page())
         .layer(from_fn_with_state(Arc::clone(&console), guard::enter::<T, Q, E>))

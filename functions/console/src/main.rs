@@ -1,7 +1,8 @@
 //! Wiring of console: settings, adapters, and the Lambda runtime.
 
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsBacklog, SqsQueue};
 use bucketwheel::{config, telemetry};
+use console::queues::Queues;
 use console::session::Doubt;
 use console::{Console, router};
 use lambda_http::Error;
@@ -12,20 +13,33 @@ async fn main() -> Result<(), Error> {
     telemetry::init(settings.optional("BUCKETWHEEL_LOG").as_deref());
     let account = Account::from(&mut settings);
     let table = settings.text("BUCKETWHEEL_TABLE");
+    let events = settings.text("BUCKETWHEEL_EVENTS_QUEUE");
+    let events_dlq = settings.text("BUCKETWHEEL_EVENTS_DLQ");
     let calls = settings.text("BUCKETWHEEL_CALLS_QUEUE");
-    let nudges = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
+    let calls_dlq = settings.text("BUCKETWHEEL_CALLS_DLQ");
+    let results = settings.text("BUCKETWHEEL_RESULTS_QUEUE");
+    let results_dlq = settings.text("BUCKETWHEEL_RESULTS_DLQ");
+    let refresh = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
+    let refresh_dlq = settings.text("BUCKETWHEEL_REFRESH_DLQ");
     let operator = settings.text("BUCKETWHEEL_OPERATOR_SECRET");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     settings.finish()?;
 
-    lambda_http::run(router(Console {
+    let console = Console {
         table: DynamoTable::new(&account, table),
-        calls: SqsQueue::new(&account, calls),
-        nudges: SqsQueue::new(&account, nudges),
+        calls: SqsQueue::new(&account, calls.clone()),
+        nudges: SqsQueue::new(&account, refresh.clone()),
         edge: Host,
         doubt: Doubt::default(),
         operator: Secrets::new(&account).json(&operator).await?,
         public_url,
-    }))
-    .await
+    };
+    let queues = Queues {
+        events: SqsBacklog::new(&account, events, events_dlq),
+        calls: SqsBacklog::new(&account, calls, calls_dlq),
+        results: SqsBacklog::new(&account, results, results_dlq),
+        refresh: SqsBacklog::new(&account, refresh, refresh_dlq),
+        edge: Host,
+    };
+    lambda_http::run(router(console, queues)).await
 }

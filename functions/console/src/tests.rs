@@ -4,10 +4,11 @@ mod api;
 mod entry;
 mod life;
 mod pages;
+mod queues;
 
 use axum::body::{Body, to_bytes};
 use bucketwheel::credential::{Credential, Kind, Scopes, Sight, Status};
-use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
+use bucketwheel::memory::{MemoryBacklog, MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge, Table};
 use bucketwheel::rotation::Upkeep;
 use bucketwheel::seal::Keyring;
@@ -21,7 +22,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{Console, CredentialId, LONGEST_BODY, Operator, Router, router, session};
+use super::{Console, CredentialId, LONGEST_BODY, Operator, Queues, Router, router, session};
 
 const TOKEN: &str = "operator-token-of-the-tests";
 const BEARER: (HeaderName, &str) = (AUTHORIZATION, "Bearer operator-token-of-the-tests");
@@ -30,6 +31,8 @@ struct World {
     table: MemoryTable,
     calls: MemoryQueue,
     nudges: MemoryQueue,
+    events: MemoryBacklog,
+    dead_calls: MemoryBacklog,
     edge: MemoryEdge,
     router: Router,
 }
@@ -61,7 +64,15 @@ impl World {
     fn new() -> Self {
         let (table, calls, nudges) = (MemoryTable::default(), MemoryQueue::default(), MemoryQueue::default());
         let edge = MemoryEdge::new("2026-11-21T05:10:00Z".parse().expect("a time"), 7);
-        let router = router(Console {
+        let (events, dead_calls) = (MemoryBacklog::ordered(), MemoryBacklog::default());
+        let queues = Queues {
+            events: events.clone(),
+            calls: dead_calls.clone(),
+            results: MemoryBacklog::default(),
+            refresh: MemoryBacklog::default(),
+            edge: edge.clone(),
+        };
+        let console = Console {
             table: table.clone(),
             calls: calls.clone(),
             nudges: nudges.clone(),
@@ -69,8 +80,9 @@ impl World {
             operator: operator(),
             doubt: session::Doubt::default(),
             public_url: "https://bw.example".parse().expect("an address"),
-        });
-        Self { table, calls, nudges, edge, router }
+        };
+        let router = router(console, queues);
+        Self { table, calls, nudges, events, dead_calls, edge, router }
     }
 
     async fn send(&self, method: Method, uri: &str, headers: &[(HeaderName, &str)], body: String) -> Answer {

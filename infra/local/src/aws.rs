@@ -1,6 +1,6 @@
 //! Signed requests to the local AWS stand-in.
 //!
-//! Four APIs with five operations do not need four SDK crates.
+//! Five APIs with six operations do not need five SDK crates.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::Error;
+use crate::{Error, Local, STACK};
 
 /// The region that everything here is in.
 pub const REGION: &str = "us-east-1";
@@ -65,6 +65,21 @@ impl Aws {
         Ok(answer["SecretString"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// Makes a queue, ordered if its name says `.fifo`, and gives its address.
+    pub(crate) async fn queue(&self, name: &str) -> Result<String, Error> {
+        let request = self
+            .request(Method::POST, "/")
+            .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
+            .header("x-amz-target", "AmazonSQS.CreateQueue");
+        let mut body = serde_json::json!({"QueueName": name});
+        if name.ends_with(".fifo") {
+            body["Attributes"] = serde_json::json!({"FifoQueue": "true"});
+        }
+        let answer = self.send("sqs", "sqs:CreateQueue", request, body.to_string().into()).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+        Ok(answer["QueueUrl"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Runs a function and returns what it answered, which is an error's description if it failed.
     pub(crate) async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, Error> {
         let request = self.request(Method::POST, &format!("/2015-03-31/functions/{function}/invocations"));
@@ -96,6 +111,30 @@ impl Aws {
             status: head.status.as_u16(),
             answer: text.replace('\n', " "),
         })
+    }
+}
+
+/// What tests and the command line ask of the running stack.
+impl Local {
+    /// Runs a function, such as `token-refresh`, with an event and returns its answer: what a schedule
+    /// does, only now. The answer describes the error if the function failed.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and [`Error::Refused`].
+    pub async fn invoke(&self, function: &str, event: impl Into<Bytes>) -> Result<Bytes, Error> {
+        self.aws().invoke(&format!("{STACK}-{function}"), event.into()).await
+    }
+
+    /// Makes a queue besides those of the template, ordered if its name says `.fifo`, and gives its address.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and [`Error::Refused`].
+    pub async fn queue(&self, name: &str) -> Result<String, Error> {
+        self.aws().queue(name).await
+    }
+
+    fn aws(&self) -> Aws {
+        Aws { authority: self.aws_endpoint.trim_start_matches("http://").to_owned() }
     }
 }
 

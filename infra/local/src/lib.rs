@@ -25,7 +25,6 @@ use std::{
 };
 
 use bucketwheel_sandbox::{Sandbox, Served, Settings, seed};
-use bytes::Bytes;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
@@ -212,16 +211,6 @@ impl Local {
     pub fn log(&self, function: &str) -> String {
         let log = std::fs::read(self.logs().join(format!("{STACK}-{function}.log"))).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
-    }
-
-    /// Runs a function, such as `token-refresh`, with an event and returns its answer: what a schedule
-    /// does, only now. The answer describes the error if the function failed.
-    ///
-    /// # Errors
-    /// [`Error::Unreachable`] and [`Error::Refused`].
-    pub async fn invoke(&self, function: &str, event: impl Into<Bytes>) -> Result<Bytes, Error> {
-        let aws = Aws { authority: self.aws_endpoint.trim_start_matches("http://").to_owned() };
-        aws.invoke(&format!("{STACK}-{function}"), event.into()).await
     }
 
     /// Ends everything and waits until it is gone.

@@ -11,7 +11,7 @@ use super::{Account, client};
 use crate::ports::{Inbox, Outgoing, Queue, QueueError};
 
 /// The message attribute that says why a message is a dead letter. SQS itself records no cause.
-const CAUSE: &str = "cause";
+pub(super) const CAUSE: &str = "cause";
 
 /// One queue.
 #[derive(Debug, Clone)]

@@ -129,6 +129,21 @@ fn needed(function: &str, template: &Described) -> Result<BTreeSet<Grant>, Strin
                     }
                 }
             }
+            "SqsBacklog" => {
+                for variables in code.all_arguments("SqsBacklog::new(") {
+                    let &[_, queue, dead] = variables.as_slice() else {
+                        return Err("a backlog has two queues".into());
+                    };
+                    let living = ["SendMessage", "GetQueueAttributes"];
+                    let of_the_dead =
+                        ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes"];
+                    for (variable, actions) in [(queue, &living[..]), (dead, &of_the_dead[..])] {
+                        let arn = value(variable)?.strip_suffix("Url").map(|queue| format!("{queue}Arn"));
+                        let arn = arn.ok_or("a queue is not given by its URL")?;
+                        needed.extend(actions.iter().map(|action| format!("sqs:{action} {arn}")));
+                    }
+                }
+            }
             "SecretKeyring" => {
                 for variable in code.arguments("SecretKeyring::new(") {
                     needed.insert(format!("secretsmanager:GetSecretValue {}", value(variable)?));

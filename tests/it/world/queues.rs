@@ -1,0 +1,28 @@
+//! Queues of a test's own, with their dead-letter queues.
+
+use bucketwheel::aws::{SqsBacklog, SqsInbox};
+
+use super::World;
+
+/// A queue of a test's own.
+pub(crate) struct OwnQueue {
+    pub(crate) backlog: SqsBacklog,
+    /// The same two queues the other way round: takes what lives, and sends to the dead.
+    pub(crate) mirror: SqsBacklog,
+    /// What buries messages with a cause.
+    pub(crate) inbox: SqsInbox,
+}
+
+impl World {
+    /// Makes a queue; ordered if its name says `.fifo`.
+    pub(crate) async fn own_queue(&self, name: &str) -> OwnQueue {
+        let make = async |name: String| self.local().queue(&name).await.expect("a queue");
+        let (url, dead) = (make(name.to_owned()).await, make(format!("dead-{name}")).await);
+        let backlog = |url: &String, dead: &String| SqsBacklog::new(&self.account, url.clone(), dead.clone());
+        OwnQueue {
+            backlog: backlog(&url, &dead),
+            mirror: backlog(&dead, &url),
+            inbox: SqsInbox::new(&self.account, url, dead),
+        }
+    }
+}
