@@ -4,7 +4,7 @@ mod commit;
 mod form;
 mod judgement;
 mod look;
-mod operations;
+pub mod operations;
 mod outcome;
 mod path;
 mod request;

@@ -11,8 +11,8 @@ use lambda_http::request::RequestContext;
 use maud::{DOCTYPE, Markup, html};
 use url::Url;
 
-/// No script anywhere, and nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+/// Nothing from elsewhere, nothing inside a page but its words and pictures.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// The security headers that every page and every answer carries.
@@ -22,7 +22,8 @@ pub const ON_EVERY_ANSWER: [(HeaderName, HeaderValue); 3] = [
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
-/// A whole page. The style sheet is the console's.
+/// A whole page. Its style sheet, its script and its icon are the console's. The content is a `main` with the
+/// id `content`.
 pub fn document(title: &str, navigation: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -33,11 +34,13 @@ pub fn document(title: &str, navigation: &Markup, content: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Bucketwheel" }
                 link rel="stylesheet" href="/assets/console.css";
-                link rel="icon" href="data:,";
+                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
+                script src="/assets/console.js" type="module" {}
             }
             body {
-                header { a.name href="/" { "Bucketwheel" } (navigation) }
-                main { h1 { (title) } (content) }
+                a.skip href="#content" { "Skip to the content" }
+                header { a.name href="/" { img src="/assets/icon.svg" alt="" width="22" height="22"; "Bucketwheel" } (navigation) }
+                (content)
             }
         }
     }

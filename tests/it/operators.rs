@@ -49,7 +49,9 @@ fn paths(route: &str) -> Vec<String> {
             "openapi.json",
             "oh/no",
         ],
-        "/credentials/" => &["new", "x", "x/y"],
+        "/credentials/" => &["new", "x", "x/audit", "x/repositories", "x/y"],
+        "/queues/" => &["events", "events/letter", "x"],
+        "/calls/" => &["x", "x/y"],
         "/assets/" => &["console.css", "none"],
         other => panic!("say in this test what is below {other}"),
     };

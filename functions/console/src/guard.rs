@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::body::to_bytes;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,11 +15,12 @@ use http::{Method, Uri};
 use jiff::Timestamp;
 use url::Url;
 
-use crate::Console;
 use crate::pages::login;
 use crate::pages::notice::Notice;
+use crate::pages::typed::Typed;
 use crate::problem::{Area, ErrorAnswer};
 use crate::session::{self, Operator};
+use crate::{Console, LONGEST_BODY};
 
 /// What the guard decides.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,8 +94,22 @@ where
             not_signed_in()
         }
         Verdict::Unknown if area == Area::Api => not_signed_in(),
-        Verdict::Unknown => Redirect::to(&way_to_login(method, uri)).into_response(),
+        Verdict::Unknown => {
+            let way = way_to_login(method, uri);
+            let from_a_form = method == Method::POST && from_here(headers, &console.public_url);
+            match if from_a_form { typed(request).await } else { None } {
+                Some(typed) => login::interrupted(&typed),
+                None => Redirect::to(&way).into_response(),
+            }
+        }
     }
+}
+
+/// What a form of ours brought.
+async fn typed(request: Request) -> Option<Typed> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, LONGEST_BODY).await.ok()?;
+    Typed::read(parts.uri.path(), &body)
 }
 
 fn not_signed_in() -> Response {

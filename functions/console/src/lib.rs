@@ -13,6 +13,7 @@ mod pages;
 mod problem;
 pub mod queues;
 mod request;
+mod search;
 pub mod session;
 
 #[cfg(test)]
@@ -27,6 +28,9 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Backlog, Edge, Queue, Table};
+use bucketwheel::rotation::{Forecast, Terms, forecast};
+use bucketwheel::store::tokens::Tokens;
+use jiff::{SignedDuration, Timestamp};
 use queues::Queues;
 use session::{Doubt, Operator};
 use url::Url;
@@ -76,6 +80,12 @@ impl<T, Q, E> Console<T, Q, E> {
     }
 }
 
+/// What is to be expected of a chain. The window is as Bitbucket gives it; the refresher's own is a little
+/// shorter.
+fn outlook(tokens: &Tokens, now: Timestamp) -> Forecast {
+    forecast(&tokens.chain(), tokens.due_at(), now, &Terms::with_grace(SignedDuration::from_mins(10)))
+}
+
 /// All routes of the console.
 pub fn router<T, Q, B, E>(console: Console<T, Q, E>, queues: Queues<B, E>) -> Router
 where
@@ -86,6 +96,9 @@ where
 {
     let console = Arc::new(console);
     let of_queues = Router::new()
+        .route("/queues", get(pages::queues::show::<B, E>))
+        .route("/queues/{name}", get(pages::queue::show::<B, E>).post(pages::queue::act::<B, E>))
+        .route("/queues/{name}/letter", get(pages::queue::letter::<B, E>))
         .route("/api/queues", get(api::queues::list::<B, E>))
         .route("/api/queues/{name}/dead-letters", get(api::queues::letters::<B, E>))
         .route("/api/queues/{name}/dead-letters/{id}", get(api::queues::letter::<B, E>))
@@ -93,15 +106,19 @@ where
         .with_state(Arc::new(queues));
     Router::new()
         .route("/", get(async || Redirect::to("/credentials")))
-        .route("/assets/console.css", get(pages::style))
+        .route("/assets/{name}", get(pages::asset))
         .route("/login", get(pages::login::show).post(pages::login::enter::<T, Q, E>))
         .route("/logout", post(pages::login::leave))
         .route("/credentials", get(pages::credentials::show::<T, Q, E>))
-        .route("/credentials/new", get(pages::new::show::<T, Q, E>).post(pages::new::make::<T, Q, E>))
+        .route("/credentials/new", get(pages::connect::show::<T, Q, E>).post(pages::connect::make::<T, Q, E>))
         .route(
             "/credentials/{id}",
             get(pages::credential::show::<T, Q, E>).post(pages::credential::act::<T, Q, E>),
         )
+        .route("/credentials/{id}/audit", get(pages::credential::history::<T, Q, E>))
+        .route("/credentials/{id}/repositories", get(pages::credential::repositories::<T, Q, E>))
+        .route("/calls", get(pages::call::show::<T, Q, E>).post(pages::call::send::<T, Q, E>))
+        .route("/calls/{id}", get(pages::outcome::show::<T, Q, E>))
         .route("/api/openapi.json", get(api::description))
         .route("/api/kinds", get(api::kinds::list))
         .route("/api/connect-links", post(api::connect_links::make::<T, Q, E>))

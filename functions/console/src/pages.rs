@@ -1,89 +1,87 @@
-//! The pages for people: what they share. No script; every text is escaped by the macro.
+//! The pages for people: what they share. Every text is escaped by the macro. Everything works without
+//! script; the little there is shows dates in the reader's zone and copies texts.
 
+pub(crate) mod call;
+pub(crate) mod connect;
 pub(crate) mod credential;
 pub(crate) mod credentials;
+mod first_run;
 pub(crate) mod login;
-pub(crate) mod new;
 pub(crate) mod notice;
+pub(crate) mod outcome;
+mod parts;
+pub(crate) mod queue;
+pub(crate) mod queues;
+mod timeline;
+pub(crate) mod typed;
 
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use bucketwheel::call::Problem;
-use bucketwheel::credential::Health;
 use bucketwheel::web::document;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use jiff::Timestamp;
 use maud::{Markup, html};
 
-/// Answers with the one style sheet.
-pub(crate) async fn style() -> Response {
-    let headers = [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300")];
-    (headers, include_str!("assets/console.css")).into_response()
+use crate::problem::ErrorAnswer;
+
+/// Answers with the style sheet, the script or the icon.
+pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, ErrorAnswer> {
+    let (kind, text) = match name.as_str() {
+        "console.css" => ("text/css; charset=utf-8", include_str!("assets/console.css")),
+        "console.js" => ("text/javascript; charset=utf-8", include_str!("assets/console.js")),
+        "icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
+        _ => return Err(ErrorAnswer::no_such_page()),
+    };
+    Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=300")], text).into_response())
 }
 
-/// A page for somebody who is signed in.
-fn page(title: &str, content: Markup) -> Markup {
+/// A part of the console, as the navigation has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Credentials,
+    Queues,
+    Call,
+    Connect,
+}
+
+impl Place {
+    const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Credentials, "/credentials", "Credentials"),
+        (Self::Queues, "/queues", "Queues"),
+        (Self::Call, "/calls", "Try a call"),
+        (Self::Connect, "/credentials/new", "Connect"),
+    ];
+}
+
+/// A page for somebody who is signed in. Its content begins with its heading.
+fn page(place: Place, title: &str, content: &Markup) -> Markup {
     let navigation = html! {
-        nav {
-            a href="/credentials" { "Credentials" }
-            a href="/credentials/new" { "Connect" }
+        nav aria-label="Main" {
+            @for (other, address, name) in Place::ALL {
+                a href=(address) aria-current=[(other == place).then_some("page")] { (name) }
+            }
             form method="post" action="/logout" { button.quiet { "Sign out" } }
         }
     };
-    document(title, &navigation, &content)
+    document(title, &navigation, &html! { main #content { (content) } })
 }
 
 /// A page for anybody.
-fn open_page(title: &str, content: Markup) -> Markup {
-    document(title, &html! {}, &content)
+fn open_page(title: &str, content: &Markup) -> Markup {
+    document(title, &html! {}, &html! { main #content .narrow { h1 { (title) } (content) } })
 }
 
 /// A page that says what went wrong.
 pub(crate) fn error(problem: &Problem) -> Markup {
     let content = html! {
-        p { (problem.cause) }
-        p { (problem.resolution) }
-        p { a href="/credentials" { "To the credentials" } }
-    };
-    open_page("That did not work", content)
-}
-
-/// A time, to the minute; the exact one for machines and on hovering.
-fn moment(time: Timestamp) -> Markup {
-    html! { time datetime=(time) title=(time) { (time.strftime("%Y-%m-%d %H:%M UTC")) } }
-}
-
-/// A state, told by a shape and a word: colour alone would not reach everybody.
-fn state(health: Health) -> Markup {
-    let shape = match health {
-        Health::Up => "●",
-        Health::Degraded => "▲",
-        Health::Down => "■",
-        Health::Disabled => "○",
-    };
-    html! { span.state.(health.word()) { span aria-hidden="true" { (shape) } " " (health.word()) } }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_shown_in_utc_and_told_exactly() {
-        let time: Timestamp = "2026-11-21T05:10:09.5Z".parse().expect("a time");
-        assert_eq!(
-            moment(time).into_string(),
-            "<time datetime=\"2026-11-21T05:10:09.5Z\" title=\"2026-11-21T05:10:09.5Z\">2026-11-21 05:10 UTC</time>"
-        );
-    }
-
-    #[test]
-    fn each_state_has_its_own_shape_and_its_word() {
-        let all = [Health::Up, Health::Degraded, Health::Down, Health::Disabled];
-        let shown = all.map(|health| state(health).into_string());
-        for (health, html) in all.iter().zip(&shown) {
-            assert!(html.ends_with(&format!(" {}</span>", health.word())), "{html}");
+        div.card {
+            p { strong { (problem.cause) } }
+            p { (problem.resolution) }
+            p.hint { "Code " code { (problem.code) } }
+            div.buttons {
+                a.button href="/credentials" { "To the credentials" }
+            }
         }
-        let shapes = shown.map(|html| html.chars().find(|c| !c.is_ascii()));
-        assert_eq!(shapes.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
-    }
+    };
+    open_page("That did not work", &content)
 }

@@ -78,7 +78,7 @@ pub(crate) fn page(link: &Link, ticket: &Ticket, banner: Option<&Banner>) -> Mar
             p.banner.bad role="alert" data-code=(code) { strong { (cause) } " " (resolution) }
         }
         p { "You were asked to connect Bitbucket for " strong { (link.label) } "." }
-        dl {
+        dl.card {
             dt { "Workspace" } dd { (link.workspace) }
             @match link.kind.resource() {
                 Some(Resource::Repository) => { dt { "Repository" } dd { (link.resource) } }
@@ -93,30 +93,37 @@ pub(crate) fn page(link: &Link, ticket: &Ticket, banner: Option<&Banner>) -> Mar
                 dt { "Wanted scopes" } dd { @for scope in link.wanted.iter() { code { (scope) } " " } }
             }
         }
-        form.entry method="post" action={ "/connect/" (ticket.reveal()) } {
+        form.card.form method="post" action={ "/connect/" (ticket.reveal()) } {
             @match link.kind.entry() {
                 Entry::EmailAndToken => {
-                    label for="email" { "E-mail of the Atlassian account" }
-                    input #email type="email" name="email" value=(email) autocomplete="email" required;
+                    div.field {
+                        label for="email" { "E-mail of the Atlassian account" }
+                        input #email type="email" name="email" value=(email) autocomplete="email" required;
+                    }
                     (token("API token, made with scopes for Bitbucket"))
                 }
                 Entry::Token => { (token("Access token")) }
                 Entry::Consent | Entry::Consumer => {}
             }
-            button { "Connect" }
+            div.buttons { button { "Connect" } }
         }
         @if link.kind.entry() != Entry::Consumer {
             p.hint { "The token is tried at Bitbucket first, and then stored sealed. It is never shown again." }
         }
     };
+    let content = html! { main #content .narrow { h1 { "Connect Bitbucket" } (content) } };
     document("Connect Bitbucket", &html! {}, &content)
 }
 
 fn token(title: &str) -> Markup {
     html! {
-        label for="token" { (title) }
-        input #token type="password" name="token" autocomplete="off" required;
-        label for="expires_on" { "Expires on (if you chose a day)" }
-        input #expires_on type="date" name="expires_on";
+        div.field {
+            label for="token" { (title) }
+            input #token type="password" name="token" autocomplete="off" required;
+        }
+        div.field {
+            label for="expires_on" { "Expires on " span.faint { "(if you chose a day)" } }
+            input #expires_on type="date" name="expires_on";
+        }
     }
 }

@@ -10,10 +10,49 @@ const TABLE: &str = include_str!("operations.tsv");
 
 /// One operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Operation {
-    path: &'static str,
+pub struct Operation {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path below `/2.0` with its blanks: `/repositories/{workspace}/{repo_slug}`.
+    pub path: &'static str,
     oauth: &'static str,
     api_token: &'static str,
+}
+
+impl Operation {
+    /// The scopes that it needs of a credential of this kind. API tokens have scopes of other names.
+    pub fn scopes(&self, kind: Kind) -> Vec<String> {
+        match kind.entry() {
+            Entry::EmailAndToken => {
+                self.api_token.split_whitespace().map(|scope| format!("{scope}:bitbucket")).collect()
+            }
+            _ => self.oauth.split_whitespace().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether the credential has them, as far as that is known.
+    pub fn allowed(&self, credential: &Credential) -> bool {
+        credential.granted.is_empty()
+            || self.scopes(credential.kind).iter().all(|scope| credential.granted.may_give(scope))
+    }
+}
+
+/// The operations that Bitbucket still has, in the order of methods and paths.
+pub fn all() -> impl Iterator<Item = Operation> {
+    let gone = |one: &Operation| {
+        let path = one.path.trim_matches('/');
+        let read = if one.method == Method::Get.as_str() { Method::Get } else { Method::Post };
+        path.starts_with("addon") || REMOVED.iter().any(|(pattern, ..)| is_removed(pattern, path, read))
+    };
+    table().filter(move |one| !gone(one))
+}
+
+fn table() -> impl Iterator<Item = Operation> {
+    TABLE.lines().filter_map(|line| {
+        let mut columns = line.split('\t');
+        let (method, path, oauth) = (columns.next()?, columns.next()?, columns.next()?);
+        Some(Operation { method, path, oauth, api_token: columns.next()? })
+    })
 }
 
 /// Endpoints that Bitbucket has removed: path, change, what to use.
@@ -68,13 +107,7 @@ fn refused(method: Method, path: &ApiPath, kind: Kind, granted: &Scopes) -> Opti
     }
     granted.iter().next()?;
     let operation = find(method, path)?;
-    // API tokens have scopes of other names.
-    let needed: Vec<_> = match kind.entry() {
-        Entry::EmailAndToken => {
-            operation.api_token.split_whitespace().map(|scope| format!("{scope}:bitbucket")).collect()
-        }
-        _ => operation.oauth.split_whitespace().map(str::to_owned).collect(),
-    };
+    let needed = operation.scopes(kind);
     let missing: Vec<_> = needed.into_iter().filter(|scope| !granted.may_give(scope)).collect();
     if missing.is_empty() {
         return None;
@@ -94,13 +127,7 @@ fn refused(method: Method, path: &ApiPath, kind: Kind, granted: &Scopes) -> Opti
 
 /// The operation with the most literal template that fits.
 fn find(method: Method, path: &str) -> Option<Operation> {
-    let operations = TABLE.lines().filter_map(|line| {
-        let mut columns = line.split('\t');
-        let this = columns.next()? == method.as_str();
-        let operation =
-            Operation { path: columns.next()?, oauth: columns.next()?, api_token: columns.next()? };
-        this.then_some(operation)
-    });
+    let operations = table().filter(|one| one.method == method.as_str());
     let fitting = operations.filter_map(|one| Some((fit(one.path.trim_matches('/'), path)?, one)));
     fitting.max_by_key(|(literal, _)| *literal).map(|(_, one)| one)
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use bucketwheel::call::{Call, CallId, Message, Problem};
+use bucketwheel::call::{Call, CallId, Message, Outcome, Problem};
 use bucketwheel::credential::ulid;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::store::budget::{self, Scope, Used};
@@ -42,16 +42,28 @@ pub(crate) async fn call<T: Table, Q: Queue, E: Edge>(
     fields.entry("reply").or_insert_with(|| "store".into());
     fields.entry("priority").or_insert_with(|| "interactive".into());
     let id = enqueue(&console, fields).await?;
-    for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
-        tokio::time::sleep(LOOK).await;
-        if let Entry::Finished(outcome) = calls::get(&console.table, &id, console.edge.now()).await? {
-            return Ok(Json(outcome).into_response());
-        }
+    match answer(&console, &id).await? {
+        Some(outcome) => Ok(Json(outcome).into_response()),
+        None => Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response()),
     }
-    Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response())
 }
 
-async fn enqueue<T: Table, Q: Queue, E: Edge>(
+/// Waits for the outcome of a call, if it comes soon.
+pub(crate) async fn answer<T: Table, Q: Queue, E: Edge>(
+    console: &Console<T, Q, E>,
+    id: &CallId,
+) -> Result<Option<Box<Outcome>>, ErrorAnswer> {
+    for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+        tokio::time::sleep(LOOK).await;
+        if let Entry::Finished(outcome) = calls::get(&console.table, id, console.edge.now()).await? {
+            return Ok(Some(outcome));
+        }
+    }
+    Ok(None)
+}
+
+/// Checks a call and puts it on the queue. Without an `id` it gets one.
+pub(crate) async fn enqueue<T: Table, Q: Queue, E: Edge>(
     console: &Console<T, Q, E>,
     mut fields: Map<String, Value>,
 ) -> Result<CallId, ErrorAnswer> {
@@ -119,7 +131,7 @@ fn pending(answer: Value) -> Response {
     (StatusCode::ACCEPTED, Json(answer)).into_response()
 }
 
-fn unknown() -> ErrorAnswer {
+pub(crate) fn unknown() -> ErrorAnswer {
     ErrorAnswer::not_found(
         "no_such_call",
         "Nothing is known of a call of this id.",

@@ -8,19 +8,19 @@ use bucketwheel::call::Problem;
 use bucketwheel::credential::{Credential, CredentialId, Missing};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
-use bucketwheel::rotation::{Chain, Forecast, Intent, Terms, forecast};
+use bucketwheel::rotation::{Chain, Forecast, Intent};
 use bucketwheel::store::credentials::{self, Audit, Which};
 use bucketwheel::store::tokens::{self, Tokens};
 use bucketwheel::token::NEVER;
 use http::{StatusCode, Uri};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Console;
 use crate::guard::Who;
 use crate::problem::ErrorAnswer;
 use crate::request::{Body, Id, parameter};
+use crate::{Console, outlook};
 
 /// How many credentials a page has, unless `limit` says otherwise.
 const USUAL_LIMIT: u32 = 50;
@@ -119,10 +119,24 @@ pub(crate) async fn read(table: &impl Table, query: Option<&str>) -> Result<List
             ));
         }
     };
-    match credentials::list(table, which, limit, after.as_ref()).await {
-        Ok((values, next)) => Ok(Listed { values, next: next.map(|cursor| cursor.0) }),
-        // The table cannot say whether the cursor or an item is at fault. The first page, which needs
-        // no cursor, can.
+    let (values, next) = page(table, which, limit, after.as_ref()).await?;
+    Ok(Listed { values, next: next.map(|cursor| cursor.0) })
+}
+
+/// Reads a page from a cursor that somebody outside kept.
+pub(crate) async fn page(
+    table: &impl Table,
+    which: Which<'_>,
+    limit: u32,
+    after: Option<&Cursor>,
+) -> Result<(Vec<Credential>, Option<Cursor>), ErrorAnswer> {
+    from_outside(credentials::list(table, which, limit, after).await, after)
+}
+
+/// What was read from a cursor that somebody outside kept. The table cannot say whether the cursor or an item
+/// is at fault. The first page, which needs no cursor, can.
+pub(crate) fn from_outside<P>(read: Result<P, TableError>, after: Option<&Cursor>) -> Result<P, ErrorAnswer> {
+    match read {
         Err(error @ (TableError::Unreadable(_) | TableError::Rejected(_))) if after.is_some() => {
             tracing::warn!(error = %Causes(&error), "a page was not read");
             Err(ErrorAnswer::bad_request(
@@ -131,7 +145,7 @@ pub(crate) async fn read(table: &impl Table, query: Option<&str>) -> Result<List
                 "Begin again without after.",
             ))
         }
-        Err(error) => Err(error.into()),
+        read => Ok(read?),
     }
 }
 
@@ -146,16 +160,12 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
 impl<T: Table, Q, E: Edge> Console<T, Q, E> {
     async fn detail(&self, credential: &Credential) -> Result<Detail, ErrorAnswer> {
         let tokens = tokens::get(&self.table, &credential.id).await?;
-        let chain = tokens.as_ref().map(Tokens::chain);
-        let due_at = tokens.as_ref().and_then(Tokens::due_at);
-        // The window as Bitbucket gives it. The refresher's own is a little shorter.
-        let terms = Terms::with_grace(SignedDuration::from_mins(10));
         let blind = credential.sight.explanation();
         Ok(Detail {
             missing: credential.missing(),
             blind: blind.map(|(cause, resolution)| Problem::new("no_repositories", cause, resolution)),
-            chain: chain.map(ChainSeen::from),
-            forecast: chain.map(|chain| forecast(&chain, due_at, self.edge.now(), &terms)),
+            chain: tokens.as_ref().map(Tokens::chain).map(ChainSeen::from),
+            forecast: tokens.as_ref().map(|tokens| outlook(tokens, self.edge.now())),
             webhook_url: self.webhook_url(&credential.id),
             credential: credential.clone(),
         })

@@ -3,21 +3,29 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use bucketwheel::credential::Credential;
-use bucketwheel::ports::{Edge, Queue, Table, TableError};
-use bucketwheel::rotation::Chain;
-use bucketwheel::store::tokens;
+use bucketwheel::credential::{Credential, Health, Kind};
+use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
+use bucketwheel::rotation::Forecast;
+use bucketwheel::store::budget::{self, Scope};
+use bucketwheel::store::tokens::{self, Tokens};
 use http::Uri;
+use jiff::Timestamp;
 use maud::{Markup, html};
 use tokio::task::JoinSet;
-use url::form_urlencoded::Serializer;
 
 use super::notice::Notice;
-use super::{moment, page, state};
+use super::parts::{ago, empty, state, table};
+use super::{Place, first_run, page};
 use crate::Console;
-use crate::api::credentials::read;
 use crate::problem::ErrorAnswer;
-use crate::request::parameter;
+use crate::search::{Found, Search};
+
+/// One row: a credential with what lies in other items.
+struct Row {
+    credential: Credential,
+    tokens: Option<Tokens>,
+    used: u32,
+}
 
 /// The list.
 pub(crate) async fn show<T, Q, E>(
@@ -29,63 +37,97 @@ where
     Q: Queue + 'static,
     E: Edge + 'static,
 {
-    let listed = read(&console.table, uri.query()).await?;
-    let first = parameter(uri.query(), "after").is_none();
-    let empty = listed.values.is_empty();
-    let filtered = FILTERS.iter().any(|name| given(uri.query(), name).is_some());
-    let rows = with_chains(&console, listed.values).await?;
+    let search = Search::from_query(uri.query());
+    let now = console.edge.now();
+    let Found { credentials, next, looked_at } = search.run(&console.table).await?;
+    let none = credentials.is_empty();
+    let rows = with_the_rest(&console, credentials).await?;
     let content = html! {
-        @if let Some(notice) = Notice::from_query(uri.query()) { (notice.show()) }
-        (filter(uri.query()))
-        @if empty && first && !filtered {
-            (beginning(&console))
-        } @else if empty {
-            p { @if first { "There is none." } @else { "That was all." } }
-        } @else {
-            (table(&rows))
+        div.title {
+            h1 { "Credentials" }
+            div.does { a.button href="/credentials/new" { "Connect an account" } }
         }
-        nav.pages {
-            @if !first { a href="/credentials" { "First page" } }
-            @if let Some(next) = &listed.next {
-                a href={ "/credentials?" (next_page(uri.query(), next)) } { "Next page" }
+        @if let Some(notice) = Notice::from_query(uri.query()) { (notice.show()) }
+        @if none && search.is_first() && !search.filters() {
+            (first_run::show(&console))
+        } @else {
+            (filter(&search))
+            div.card.bare {
+                @if none { (nothing(&search, looked_at, next.is_some())) } @else { (list(rows, now)) }
+                (pager(&search, next.as_ref()))
             }
         }
     };
-    Ok(page("Credentials", content))
+    Ok(page(Place::Credentials, "Credentials", &content))
 }
 
-/// By what credentials are found.
-const FILTERS: [&str; 2] = ["owner", "workspace"];
-
-fn given(query: Option<&str>, name: &str) -> Option<String> {
-    parameter(query, name).filter(|value| !value.is_empty())
-}
-
-fn next_page(query: Option<&str>, next: &str) -> String {
-    let mut address = Serializer::new(String::new());
-    for name in FILTERS {
-        address.extend_pairs(given(query, name).map(|value| (name, value)));
+fn nothing(search: &Search, looked_at: usize, more: bool) -> Markup {
+    if more {
+        let text = html! { "None of the " (looked_at) " credentials that were looked at so far. Look further below." };
+        return empty("Nothing found yet", &text);
     }
-    address.append_pair("after", next).finish()
+    let clear = html! { a href="/credentials" { "Show all credentials" } };
+    empty(if search.is_first() { "No credential fits" } else { "That was all" }, &clear)
 }
 
-fn filter(query: Option<&str>) -> Markup {
+fn pager(search: &Search, next: Option<&Cursor>) -> Markup {
     html! {
-        form.filter method="get" action="/credentials" {
-            @for (name, title) in FILTERS.into_iter().zip(["Owner", "Workspace"]) {
-                label for=(name) { (title) }
-                input id=(name) name=(name) value=(given(query, name).unwrap_or_default());
+        @if next.is_some() || !search.is_first() {
+            nav.pager aria-label="Pages" {
+                @if search.is_first() { span {} } @else {
+                    a.button.quiet href=(search.address(None)) rel="first" { "First page" }
+                }
+                @if let Some(next) = next {
+                    a.button.quiet href=(search.address(Some(next))) rel="next" { "Next page" }
+                }
             }
-            button.quiet { "Find" }
         }
     }
 }
 
-type Row = (Credential, Option<Chain>);
+fn filter(search: &Search) -> Markup {
+    let health = |health: Health| (health.word(), health.word());
+    let states = [Health::Up, Health::Degraded, Health::Down, Health::Disabled].map(health);
+    let kinds = Kind::ALL.map(|kind| (kind.code(), kind.title()));
+    html! {
+        form.filter method="get" action="/credentials" role="search" {
+            div.wide {
+                label for="q" { "Search" }
+                input #q type="search" name="q" value=(search.text) placeholder="Label, account, owner or id";
+            }
+            (one_of("state", "State", search.state.map(Health::word), &states))
+            (one_of("kind", "Kind", search.kind.map(Kind::code), &kinds))
+            div.field {
+                label for="workspace" { "Workspace" }
+                input #workspace name="workspace" value=(search.workspace);
+            }
+            div.field {
+                label for="owner" { "Owner" }
+                input #owner name="owner" value=(search.owner);
+            }
+            button.quiet { "Find" }
+            @if search.filters() { a.button.quiet href="/credentials" { "Clear" } }
+        }
+    }
+}
 
-/// The chains lie in items of their own. They are read side by side: one after the other, a page would
-/// take as many round trips as it has rows.
-async fn with_chains<T, Q, E>(
+fn one_of(name: &str, title: &str, chosen: Option<&str>, all: &[(&str, &str)]) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (title) }
+            select id=(name) name=(name) {
+                option value="" { "any" }
+                @for (value, word) in all {
+                    option value=(value) selected[chosen == Some(*value)] { (word) }
+                }
+            }
+        }
+    }
+}
+
+/// What lies in items of their own is read side by side: one after the other, a page would take as many
+/// round trips as it has rows.
+async fn with_the_rest<T, Q, E>(
     console: &Arc<Console<T, Q, E>>,
     credentials: Vec<Credential>,
 ) -> Result<Vec<Row>, TableError>
@@ -95,76 +137,82 @@ where
     E: Edge + 'static,
 {
     let mut reads = JoinSet::new();
-    for credential in credentials {
+    for (at, credential) in credentials.into_iter().enumerate() {
         let console = Arc::clone(console);
         reads.spawn(async move {
-            let tokens = tokens::get(&console.table, &credential.id).await?;
-            Ok((credential, tokens.map(|tokens| tokens.chain())))
+            let scope = Scope::Credential(credential.id.clone());
+            let (tokens, used) = tokio::try_join!(
+                tokens::get(&console.table, &credential.id),
+                budget::used(&console.table, &scope, console.edge.now()),
+            )?;
+            Ok((at, Row { credential, tokens, used: used.requests }))
         });
     }
-    let mut rows = reads.join_all().await.into_iter().collect::<Result<Vec<Row>, TableError>>()?;
-    rows.sort_by(|(one, _), (two, _)| one.id.cmp(&two.id));
-    Ok(rows)
+    let mut rows = reads.join_all().await.into_iter().collect::<Result<Vec<_>, TableError>>()?;
+    rows.sort_by_key(|(at, _)| *at);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-fn table(rows: &[Row]) -> Markup {
-    html! {
-        div.wide {
-            table {
-                thead {
-                    tr {
-                        th { "Credential" } th { "State" } th { "Kind" } th { "Account" } th { "Workspace" }
-                        th { "Owner" } th { "Last refresh" } th { "Connected" }
-                    }
+fn list(rows: Vec<Row>, now: Timestamp) -> Markup {
+    let columns =
+        ["Credential", "State", "Account", "Workspace", "Rotation", "Calls this hour", "Last webhook"];
+    let rows = rows.into_iter().map(|Row { credential, tokens, used }| {
+        let Credential { id, label, kind, account, workspace, resource, owner, status, .. } = &credential;
+        [
+            html! {
+                div {
+                    a href={ "/credentials/" (id) } { (label) }
+                    span.hint { code { (id) } }
                 }
-                tbody {
-                    @for (credential, chain) in rows {
-                        tr {
-                            th scope="row" {
-                                a href={ "/credentials/" (credential.id) } { (credential.label) }
-                                br;
-                                code { (credential.id) }
-                            }
-                            td {
-                                (state(credential.status.health))
-                                @if credential.deleting_at.is_some() { br; span.hint { "being deleted" } }
-                                @if !credential.missing().is_empty() { br; span.hint { "scopes missing" } }
-                                @if credential.sight.explanation().is_some() { br; span.hint { "sees no repositories" } }
-                            }
-                            td { (credential.kind.title()) }
-                            td { (credential.account.display_name) }
-                            td { (credential.workspace) }
-                            td { @if credential.owner.is_empty() { "shared" } @else { (credential.owner) } }
-                            td { @if let Some(chain) = chain { (moment(chain.refreshed_at)) } @else { "never" } }
-                            td { (moment(credential.connected_at)) }
-                        }
-                    }
+            },
+            html! {
+                div {
+                    (state(status.health))
+                    @for mark in marks(&credential) { span.hint { (mark) } }
                 }
-            }
-        }
-    }
+            },
+            html! { div { (account.display_name) span.hint { (kind.title()) } } },
+            html! {
+                div {
+                    (workspace) @if !resource.is_empty() { "/" (resource) }
+                    span.hint { @if owner.is_empty() { "shared" } @else { "of " (owner) } }
+                }
+            },
+            rotation(kind.renews_itself(), tokens.as_ref(), now),
+            html! { span.number { (used) } },
+            html! { span.faint { "not recorded" } },
+        ]
+    });
+    table("Credentials", columns, rows)
 }
 
-/// What to do when there is nothing yet.
-fn beginning<T, Q, E>(console: &Console<T, Q, E>) -> Markup {
-    let call = format!(
-        "curl -X POST {} \\\n  -H 'Authorization: Bearer <operator token>' \\\n  -d '{}'",
-        console.address("/api/connect-links"),
-        r#"{"workspace": "your-workspace", "label": "Build bot"}"#,
-    );
+/// What else is to be known at a glance.
+fn marks(credential: &Credential) -> impl Iterator<Item = &'static str> {
+    [
+        (credential.deleting_at.is_some(), "being deleted"),
+        (!credential.missing().is_empty(), "scopes missing"),
+        (credential.sight.explanation().is_some(), "sees no repositories"),
+    ]
+    .into_iter()
+    .filter_map(|(so, mark)| so.then_some(mark))
+}
+
+fn rotation(renews_itself: bool, tokens: Option<&Tokens>, now: Timestamp) -> Markup {
+    let Some(tokens) = tokens else { return html! { span.faint { "no tokens" } } };
+    let Forecast { rotated_at, access_expires_at, due_at, .. } = crate::outlook(tokens, now);
     html! {
-        p { "There is no credential yet. To connect a Bitbucket account:" }
-        ol {
-            li {
-                "Register an OAuth consumer in your Bitbucket workspace's settings, with exactly this callback URL: "
-                code { (console.address("/oauth/callback")) }
+        div {
+            @if !renews_itself { "entered " }
+            (ago(rotated_at, now))
+            span.hint {
+                @match (renews_itself, due_at, access_expires_at) {
+                    (true, Some(next), _) => { "next " (ago(next, now)) }
+                    (true, None, _) => "no further",
+                    (false, _, Some(end)) if end > now => { "expires " (ago(end, now)) }
+                    (false, _, Some(end)) => { "expired " (ago(end, now)) }
+                    (false, _, None) => "replaced by hand",
+                }
             }
-            li {
-                a href="/credentials/new" { "Make a connect link" }
-                ", also with the command " code { "bucketwheel connect" } " or this request:"
-                pre { (call) }
-            }
-            li { "Open the link, or send it to whom the account belongs to, and choose Grant access." }
         }
     }
 }

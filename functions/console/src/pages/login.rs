@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
 use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::web::from_here;
 use http::header::SET_COOKIE;
-use http::{StatusCode, Uri};
+use http::{HeaderMap, StatusCode, Uri};
 use maud::{Markup, html};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use url::form_urlencoded::Serializer;
 
 use super::notice::Notice;
 use super::open_page;
+use super::typed::Typed;
 use crate::Console;
 use crate::problem::ErrorAnswer;
 use crate::request::{bad_form, parameter};
@@ -30,6 +32,8 @@ const HOME: &str = "/credentials";
 pub(crate) struct Entered {
     token: SecretString,
     next: Option<String>,
+    typed_path: Option<String>,
+    typed: Option<String>,
 }
 
 /// The address of the login page, which leads on to `next` and shows `notice`.
@@ -44,23 +48,38 @@ pub(crate) fn address(next: Option<&str>, notice: Option<&Notice>) -> String {
 /// The form.
 pub(crate) async fn show(uri: Uri) -> Markup {
     let next = local(parameter(uri.query(), "next").as_deref());
-    form(&next, Notice::from_query(uri.query()).map(|notice| notice.show()))
+    form(&next, Notice::from_query(uri.query()).map(|notice| notice.show()), None)
+}
+
+/// The form for somebody whose session has ended while they typed.
+pub(crate) fn interrupted(typed: &Typed) -> Response {
+    let banner = html! {
+        p.banner.warn role="alert" { "Your session has ended. Sign in again; what you had typed is kept." }
+    };
+    (StatusCode::UNAUTHORIZED, form(HOME, Some(banner), Some(typed))).into_response()
 }
 
 /// Begins a session, for the right token.
 pub(crate) async fn enter<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
+    headers: HeaderMap,
     entered: Result<Form<Entered>, FormRejection>,
 ) -> Result<Response, ErrorAnswer> {
-    let Form(Entered { token, next }) = entered.map_err(|rejection| bad_form(&rejection))?;
+    let Form(Entered { token, next, typed_path, typed }) =
+        entered.map_err(|rejection| bad_form(&rejection))?;
     let next = local(next.as_deref());
+    let typed = typed_path.zip(typed).filter(|_| from_here(&headers, &console.public_url));
+    let typed = typed.and_then(|(path, body)| Typed::read(&path, body.as_bytes()));
     if !console.operator.knows(token.expose_secret()) {
         console.doubt().await;
         let banner = html! { p.banner.bad role="alert" { "That is not the operator token." } };
-        return Ok((StatusCode::UNAUTHORIZED, form(&next, Some(banner))).into_response());
+        return Ok((StatusCode::UNAUTHORIZED, form(&next, Some(banner), typed.as_ref())).into_response());
     }
     let cookie = session::begin(&console.operator, console.edge.now());
-    Ok(([(SET_COOKIE, cookie)], Redirect::to(&next)).into_response())
+    match typed {
+        Some(typed) => Ok(([(SET_COOKIE, cookie)], typed.restore(&console).await).into_response()),
+        None => Ok(([(SET_COOKIE, cookie)], Redirect::to(&next)).into_response()),
+    }
 }
 
 /// Ends the session of this browser.
@@ -68,21 +87,26 @@ pub(crate) async fn leave() -> Response {
     ([(SET_COOKIE, session::end())], Redirect::to("/login")).into_response()
 }
 
-fn form(next: &str, banner: Option<Markup>) -> Markup {
+fn form(next: &str, banner: Option<Markup>, typed: Option<&Typed>) -> Markup {
     let content = html! {
         @if let Some(banner) = banner { (banner) }
-        form.entry method="post" action="/login" {
-            label for="token" { "Operator token" }
-            input #token type="password" name="token" autocomplete="current-password" required;
-            input type="hidden" name="next" value=(next);
-            button { "Sign in" }
+        form.card.form method="post" action="/login" {
+            div.field {
+                label for="token" { "Operator token" }
+                input #token type="password" name="token" autocomplete="current-password" required autofocus;
+            }
+            @match typed {
+                Some(typed) => (typed.carry()),
+                None => { input type="hidden" name="next" value=(next); }
+            }
+            div.buttons { button { "Sign in" } }
         }
         p.hint {
             "This console is for the operator. The token lies in AWS Secrets Manager: see the output "
             code { "OperatorSecretName" } " of the stack."
         }
     };
-    open_page("Sign in", content)
+    open_page("Sign in", &content)
 }
 
 /// A path of this console, as it is safe in a `Location`; home if it is anything else.

@@ -58,7 +58,7 @@ async fn every_answer_carries_the_security_headers() {
         let answer = world.knock(Method::GET, uri).await;
         assert_eq!(
             answer.header(CONTENT_SECURITY_POLICY),
-            "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         );
         assert_eq!(answer.header(X_CONTENT_TYPE_OPTIONS), "nosniff", "{uri}");
         assert_eq!(answer.header(REFERRER_POLICY), "same-origin", "{uri}");
