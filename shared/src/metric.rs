@@ -98,6 +98,8 @@ metrics! {
     ChainEndangered = "chain_endangered",
     /// Chains whose token was refused and is being confirmed, or whose grace window is over.
     ChainDoubtful = "chain_doubtful",
+    /// Tokens made by hand that were tried.
+    TokenProbed = "token_probed",
     /// Tokens made by hand that were looked at and expire soon, or have expired.
     TokenExpiring = "token_expiring",
 

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::call::Message;
+use crate::call::{Answer, ApiPath};
 use crate::seal::Keyring;
-use crate::token::{ExchangeError, RefreshToken, TokenSet};
+use crate::token::{Authorization, ExchangeError, RefreshToken, TokenSet};
 
 /// An item's attributes besides its key: texts, whole numbers, truth values, lists and maps of them.
 pub type Attributes = Map<String, Value>;
@@ -254,6 +255,21 @@ pub trait TokenEndpoint: Send + Sync {
 
     /// Fetches an access token for the consumer itself (RFC 6749 section 4.4).
     fn renew(&self, now: Timestamp) -> impl Future<Output = Result<TokenSet, ExchangeError>> + Send;
+}
+
+/// Why Bitbucket's API gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("Bitbucket's API could not be asked")]
+pub struct Unasked(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Where a token is tried out. `bitbucket` is the real one; tests bring their own.
+pub trait Probe: Send + Sync {
+    /// Reads what is at `path`, with the token.
+    fn probe(
+        &self,
+        authorization: &Authorization,
+        path: &ApiPath,
+    ) -> impl Future<Output = Result<Answer, Unasked>> + Send;
 }
 
 /// Why a keyring could not be had.

@@ -27,12 +27,14 @@
 mod adopt;
 mod chain;
 mod forecast;
+mod probe;
 mod step;
 mod terms;
 
 pub use adopt::{Adoption, Origin, adopt};
 pub use chain::{Chain, Intent, Lease, Nudge, RunId, Upkeep, Wish};
 pub use forecast::{Forecast, Outlook, forecast};
+pub use probe::{Probed, Seen, probed};
 pub use step::{Answer, Claim, Effect, Event, Outcome, Phase, Present, Run, Settlement, step};
 pub(crate) use terms::later;
 pub use terms::{IDLE_LIMIT, PROBE, SPEND, Terms, WARNING, due_at, falls_due};

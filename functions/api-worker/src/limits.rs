@@ -37,20 +37,17 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             return Ok(None);
         }
         let (limits, now) = (self.limits, self.edge.now());
-        let own = Scope::Credential(caller.holder.credential.id.clone());
-        if let Ticket::Wait(wait) = budget::take(&self.table, &own, limits, caller.priority, now).await? {
-            self.tally.add(Metric::BudgetExhausted, 1);
-            return Ok(Some(wait));
-        }
-        match budget::take(&self.table, &Scope::Consumer, limits, caller.priority, now).await? {
-            Ticket::Taken(left) => self.tally.set(Metric::BudgetLeft, left.into()),
+        let id = &caller.holder.credential.id;
+        match budget::take_for(&self.table, id, limits, caller.priority, now).await? {
+            Ticket::Taken(left) => {
+                self.tally.set(Metric::BudgetLeft, left.into());
+                Ok(None)
+            }
             Ticket::Wait(wait) => {
                 self.tally.add(Metric::BudgetExhausted, 1);
-                budget::give_back(&self.table, &own, now).await?;
-                return Ok(Some(wait));
+                Ok(Some(wait))
             }
         }
-        Ok(None)
     }
 
     /// Notes for all workers that Bitbucket has had enough of this credential. Should it mean all of them,

@@ -3,7 +3,7 @@
 use bucketwheel::bitbucket::SendError;
 use bucketwheel::call::{Answer, ApiPath};
 use bucketwheel::connect::{Failure, Link};
-use bucketwheel::credential::{Account, Entry, Resource, Scopes, Sight, required};
+use bucketwheel::credential::{Account, Entry, Scopes, Sight, required};
 use bucketwheel::error::Causes;
 use bucketwheel::token::{AccessToken, Authorization};
 use serde::Deserialize;
@@ -74,11 +74,13 @@ impl<T, Q, E> Connect<T, Q, E> {
     /// Tries a token that somebody entered, and says what is wrong with it.
     pub(crate) async fn try_out(&self, link: &Link, token: &AccessToken) -> Result<Found, LookError> {
         let authorization = Authorization::new(link.kind.scheme(), token.clone());
+        let answer =
+            self.ask(&authorization, &link.kind.probe_path(&link.workspace, &link.resource), &[]).await?;
         let (account, scopes) = if link.kind.entry() == Entry::EmailAndToken {
-            let answer = accepted(self.ask(&authorization, "user", &[]).await?, Unfit::EmailOrToken)?;
+            let answer = accepted(answer, Unfit::EmailOrToken)?;
             (read(&answer)?, answer.scopes)
         } else {
-            let answer = accepted(self.ask(&authorization, &place(link), &[]).await?, Unfit::Token)?;
+            let answer = accepted(answer, Unfit::Token)?;
             let Reached { uuid, name, full_name } = read(&answer)?;
             let display_name = full_name.or(name).unwrap_or_else(|| uuid.clone());
             (Account { uuid, display_name }, answer.scopes)
@@ -111,16 +113,6 @@ impl<T, Q, E> Connect<T, Q, E> {
         // The console has checked the names of which the path is made.
         let path = ApiPath::parse(path).map_err(|_| LookError::Unfit(Unfit::Place))?;
         Ok(self.api.get(authorization, &path, query).await?)
-    }
-}
-
-/// What an access token reaches.
-fn place(link: &Link) -> String {
-    let Link { workspace, resource, .. } = link;
-    match link.kind.resource() {
-        Some(Resource::Repository) => link.kind.repositories(workspace, resource),
-        Some(Resource::Project) => format!("workspaces/{workspace}/projects/{resource}"),
-        None => format!("workspaces/{workspace}"),
     }
 }
 

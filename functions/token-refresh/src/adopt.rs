@@ -1,12 +1,12 @@
 //! Parked pairs come home.
 
-use bucketwheel::ports::{Edge, Queue, Table, TableError, TokenEndpoint};
+use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{Adoption, adopt};
 use bucketwheel::store::tokens::{self, Parked};
 
 use crate::Refresher;
 
-impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
     /// Stores a parked pair where it belongs, if it still belongs anywhere. A chain that changes meanwhile
     /// is looked at again.
     pub(crate) async fn adopt(&self, parked: &Parked) -> Result<Adoption, TableError> {

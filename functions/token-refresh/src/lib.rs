@@ -6,6 +6,7 @@
 mod adopt;
 mod breaker;
 mod index;
+mod probe;
 mod request;
 mod run;
 mod sweep;
@@ -16,6 +17,7 @@ mod tests;
 pub use breaker::Breaker;
 use bucketwheel::rotation::Terms;
 use bucketwheel::seal::Keyring;
+use bucketwheel::store::budget::Limits;
 use bucketwheel::store::tokens::Rings;
 pub use request::stop_at;
 pub use sweep::Report;
@@ -23,7 +25,7 @@ use url::Url;
 
 /// The function with everything it needs.
 #[derive(Debug)]
-pub struct Refresher<T, Q, E, O> {
+pub struct Refresher<T, Q, E, O, A> {
     /// The table.
     pub table: T,
     /// Where changes of state are announced.
@@ -34,6 +36,10 @@ pub struct Refresher<T, Q, E, O> {
     pub edge: E,
     /// Bitbucket's token endpoint, with our consumer.
     pub oauth: O,
+    /// Bitbucket's API, where tokens that were made by hand are tried.
+    pub api: A,
+    /// How much Bitbucket allows.
+    pub limits: Limits,
     /// Seals access tokens.
     pub access_ring: Keyring,
     /// Seals and opens refresh tokens.
@@ -46,7 +52,7 @@ pub struct Refresher<T, Q, E, O> {
     pub breaker: Breaker,
 }
 
-impl<T, Q, E, O> Refresher<T, Q, E, O> {
+impl<T, Q, E, O, A> Refresher<T, Q, E, O, A> {
     fn rings(&self) -> Rings<'_> {
         Rings { access: &self.access_ring, refresh: &self.refresh_ring }
     }

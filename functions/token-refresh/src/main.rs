@@ -1,11 +1,10 @@
 //! Wiring of token-refresh: settings, adapters, and the Lambda runtime.
 
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
-use bucketwheel::bitbucket::Oauth;
+use bucketwheel::bitbucket::{Api, Oauth};
 use bucketwheel::rotation::Terms;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
 use token_refresh::{Breaker, Refresher, stop_at};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,25 +20,27 @@ async fn main() -> Result<(), Error> {
     let app_secret = settings.text("BUCKETWHEEL_APP_SECRET");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     let site = settings.url("BUCKETWHEEL_BITBUCKET_URL");
+    let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
+    let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let grace = settings.seconds("BUCKETWHEEL_GRACE_WINDOW");
     let lockout = settings.seconds("BUCKETWHEEL_LOCKOUT");
     settings.finish()?;
-
-    let secrets = Secrets::new(&account);
-    let refresher = Refresher {
+    let secrets = &Secrets::new(&account);
+    let refresher = &Refresher {
         table: DynamoTable::new(&account, table),
         events: SqsQueue::new(&account, events),
         parking: SqsQueue::new(&account, parking),
         edge: Host,
         oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
+        api: Api::new(api)?,
+        limits: bucketwheel::store::budget::Limits { per_hour },
         access_ring: secrets.keyring(&access_ring).await?,
         refresh_ring: secrets.keyring(&refresh_ring).await?,
         public_url,
         terms: Terms { lockout, ..Terms::with_grace(grace) },
         breaker: Breaker::default(),
     };
-    let (refresher, secrets) = (&refresher, &secrets);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<serde_json::Value>| async move {
         secrets.renew(&[&refresher.access_ring, &refresher.refresh_ring]).await;
         let report = refresher.handle(&event.payload, stop_at(event.context.deadline)).await;
         telemetry::write(&report.tally());

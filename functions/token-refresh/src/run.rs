@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bucketwheel::credential::{Cause, CredentialId};
 use bucketwheel::error::Causes;
-use bucketwheel::ports::{Edge, Outgoing, Queue, Table, TableError, TokenEndpoint};
+use bucketwheel::ports::{Edge, Outgoing, Probe, Queue, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{
     self, Answer, Chain, Claim, Effect, Event, Outcome, Phase, Present, Run, RunId, Upkeep,
 };
@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::Refresher;
 use crate::breaker::Found;
+use crate::tell::Verdict;
 
 /// What a run holds in its hands. The state machine never sees it.
 #[derive(Default)]
@@ -35,19 +36,21 @@ pub(crate) struct Ran {
     pub(crate) cause: Option<Cause>,
     /// What it says of Bitbucket.
     pub(crate) found: Found,
-    /// The chain as it was read.
+    /// The chain as it was read, or as a probe left it.
     pub(crate) chain: Option<Chain>,
+    /// What a probe found.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Ran {
     /// It did not run, since Bitbucket fails.
     pub(crate) fn held_back(chain: Chain) -> Self {
         let (outcome, cause) = (Outcome::Transient, Some(Cause::HeldBack));
-        Self { outcome, cause, found: Found::Nothing, chain: Some(chain) }
+        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), verdict: None }
     }
 }
 
-impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
     pub(crate) async fn run(&self, id: &CredentialId, nudged: bool) -> Ran {
         let run = Run { id: RunId::new(self.edge.random()), nudged };
         let mut held = Held::default();
@@ -75,7 +78,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
                 Effect::End(outcome) => {
                     let found = held.found.unwrap_or(Found::Nothing);
                     let chain = held.tokens.as_ref().map(Tokens::chain);
-                    return Ran { outcome, cause: held.cause, found, chain };
+                    return Ran { outcome, cause: held.cause, found, chain, verdict: None };
                 }
             };
             (phase, effect) = rotation::step(phase, event, self.edge.now(), &run, &self.terms);

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use bucketwheel::credential::{Cause, CredentialId, Health};
 use bucketwheel::error::Causes;
 use bucketwheel::metric::{Metric, Tally};
-use bucketwheel::ports::{Edge, Queue, Table, TokenEndpoint};
+use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{Nudge, Outlook, Wish, forecast};
 use bucketwheel::store::tokens;
 use futures_util::{StreamExt as _, stream};
@@ -77,7 +77,8 @@ impl Report {
 
     /// What is counted in metrics. After a sweep every name is there, so that a graph has no gaps.
     pub fn tally(&self) -> Tally {
-        const RUNS: [(&str, Metric); 7] = [
+        const RUNS: [(&str, Metric); 8] = [
+            ("probed", Metric::TokenProbed),
             ("rotated", Metric::RefreshRotated),
             ("transient", Metric::RefreshTransient),
             ("contested", Metric::RefreshContested),
@@ -112,7 +113,7 @@ impl Report {
     }
 }
 
-impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
     /// Works on what the event's messages name, or on all that is due if there are none, until little
     /// time is left before `stop_at`.
     pub async fn handle(&self, event: &Value, stop_at: Timestamp) -> Report {
@@ -196,14 +197,31 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
             Leave::Refused => self.without_leave(id, nudged).await,
             Leave::Granted | Leave::Probe => Some(self.run(id, nudged).await),
         };
-        let Some(ran) = ran else { return Line { held_back: true, ..Line::default() } };
+        let Some(mut ran) = ran else { return Line { held_back: true, ..Line::default() } };
+        let by_hand = ran.chain.is_some_and(|chain| !chain.upkeep.asks_token_endpoint());
+        let probed = if by_hand { self.probed(id, nudged, &mut ran).await } else { false };
         self.breaker.found(id, leave, ran.found, self.edge.now(), &self.terms);
         let outlook = ran.chain.as_ref().map(|chain| forecast(chain, None, now, &self.terms).outlook);
         let open_intent = ran.chain.is_some_and(|chain| chain.intent.is_some());
         let change = self.tell(id, &ran).await.map(Health::word);
         let held_back = ran.cause == Some(Cause::HeldBack);
-        let run = (!held_back).then(|| ran.outcome.word());
+        let run = (!held_back).then(|| if probed { "probed" } else { ran.outcome.word() });
         Line { run, change, outlook, open_intent, held_back, ..Line::default() }
+    }
+
+    /// Whether it was tried; what was found goes into `ran`.
+    async fn probed(&self, id: &CredentialId, nudged: bool, ran: &mut Ran) -> bool {
+        match self.probe(id, nudged).await {
+            Ok(Some((chain, verdict))) => {
+                (ran.chain, ran.verdict) = (Some(chain), Some(verdict));
+                true
+            }
+            Ok(None) | Err(TableError::Refused) => false,
+            Err(error) => {
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "the table failed");
+                false
+            }
+        }
     }
 
     /// While Bitbucket fails a chain waits, unless a spend is open: it can be repeated only inside a window

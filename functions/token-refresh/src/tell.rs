@@ -3,7 +3,7 @@
 use bucketwheel::credential::{Cause, CredentialId, Health, Status};
 use bucketwheel::error::Causes;
 use bucketwheel::event::StatusChange;
-use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError, TokenEndpoint};
+use bucketwheel::ports::{Edge, Outgoing, Probe, Queue, QueueError, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{Chain, Outcome, Upkeep, falls_due, forecast};
 use bucketwheel::store::credentials::Told;
 use bucketwheel::store::{credentials, tokens};
@@ -21,7 +21,7 @@ pub(crate) enum Untold {
     Queue(#[from] QueueError),
 }
 
-impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
     /// Tells what a run means, if that is news. Returns the new health.
     pub(crate) async fn tell(&self, id: &CredentialId, ran: &Ran) -> Option<Health> {
         match self.news(id, ran).await {
@@ -117,6 +117,9 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
 
     /// What a run says of its credential, if anything.
     fn verdict(&self, ran: &Ran, now: Timestamp) -> Option<Verdict> {
+        if ran.verdict.is_some() {
+            return ran.verdict;
+        }
         let cause = |otherwise| Some(ran.cause.unwrap_or(otherwise));
         Some(match ran.outcome {
             Outcome::NotDue | Outcome::Contested => return None,
@@ -140,4 +143,4 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint> Refresher<T, Q, E, O> {
 }
 
 /// A state and its cause.
-type Verdict = (Health, Option<Cause>);
+pub(crate) type Verdict = (Health, Option<Cause>);

@@ -2,6 +2,7 @@
 
 mod cost;
 mod outage;
+mod probes;
 mod second_store;
 mod status;
 mod turns;

@@ -11,6 +11,7 @@ use url::Url;
 use super::{NoClient, TIME_OUT, client};
 use crate::call::{Answer, ApiPath, Method, Wire};
 use crate::credential::Scopes;
+use crate::ports::{Probe, Unasked};
 use crate::token::Authorization;
 
 /// The longest answer that is taken. A whole outcome must fit into an item of the table (400 KB) and a
@@ -135,6 +136,12 @@ impl Api {
         query: &[(&str, &str)],
     ) -> Result<Answer, SendError> {
         self.send(authorization, &Wire::get(path.clone(), query), TIME_OUT).await
+    }
+}
+
+impl Probe for Api {
+    async fn probe(&self, authorization: &Authorization, path: &ApiPath) -> Result<Answer, Unasked> {
+        self.get(authorization, path, &[]).await.map_err(|error| Unasked(Box::new(error)))
     }
 }
 

@@ -185,6 +185,16 @@ impl Kind {
         }
     }
 
+    /// The path of the API by which a token of this kind is tried: whom it acts as, or what it reaches.
+    pub fn probe_path(self, workspace: &str, resource: &str) -> String {
+        match (self.entry(), self.resource()) {
+            (Entry::Consent | Entry::Consumer | Entry::EmailAndToken, _) => "user".to_owned(),
+            (Entry::Token, Some(Resource::Repository)) => self.repositories(workspace, resource),
+            (Entry::Token, Some(Resource::Project)) => format!("workspaces/{workspace}/projects/{resource}"),
+            (Entry::Token, None) => format!("workspaces/{workspace}"),
+        }
+    }
+
     /// Whether the refresher can get a new access token by itself. A token that was entered by hand stays
     /// as it is.
     pub fn renews_itself(self) -> bool {

@@ -83,7 +83,7 @@ pub enum Upkeep {
     /// There is no refresh token: a new access token is fetched before the old one expires
     /// (`client_credentials`, RFC 6749 section 4.4). Nothing is single use, so nothing can be lost.
     Renew,
-    /// There is one token, entered by hand: whoever made it must make the next one. It is never due.
+    /// There is one token, entered by hand: whoever made it must make the next one. It is only probed.
     Fixed,
 }
 

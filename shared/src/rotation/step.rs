@@ -312,11 +312,11 @@ fn begin(
     run: &Run,
     terms: &Terms,
 ) -> (Phase, Effect) {
-    if chain.ended {
-        return end(Outcome::Revoked);
-    }
     if chain.upkeep == Upkeep::Fixed {
         return end(Outcome::NotDue);
+    }
+    if chain.ended {
+        return end(Outcome::Revoked);
     }
     let age = now.duration_since(chain.refreshed_at);
     let fresh = !age.is_negative() && age < terms.fresh;

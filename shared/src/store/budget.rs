@@ -92,6 +92,25 @@ pub async fn take(
     Ok(Ticket::Wait(room_after(&window, used - i64::from(most), now)))
 }
 
+/// Counts a request of a credential, if there is room for it among its own and among all.
+pub async fn take_for(
+    table: &impl Table,
+    credential: &CredentialId,
+    limits: Limits,
+    priority: Priority,
+    now: Timestamp,
+) -> Result<Ticket, TableError> {
+    let own = Scope::Credential(credential.clone());
+    if let Ticket::Wait(wait) = take(table, &own, limits, priority, now).await? {
+        return Ok(Ticket::Wait(wait));
+    }
+    let ticket = take(table, &Scope::Consumer, limits, priority, now).await?;
+    if let Ticket::Wait(_) = ticket {
+        give_back(table, &own, now).await?;
+    }
+    Ok(ticket)
+}
+
 /// Takes a count back, of a request that was not sent after all.
 pub async fn give_back(table: &impl Table, scope: &Scope, now: Timestamp) -> Result<(), TableError> {
     add(table, scope, now, -1).await.map(drop)

@@ -15,7 +15,7 @@ use super::{credential_pk, from_attributes};
 use crate::credential::{CredentialId, Scopes};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
 use crate::rotation::{
-    Chain, Claim, Intent, Lease, Origin, Present, RunId, Settlement, Terms, Upkeep, later,
+    Chain, Claim, Intent, Lease, Origin, Present, Probed, RunId, Settlement, Terms, Upkeep, later,
 };
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::token::{AccessToken, RefreshToken, TokenSet};
@@ -48,6 +48,8 @@ pub struct Tokens {
     lease_until_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused_at_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probed_at_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spare: Option<SealedPair>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,6 +170,11 @@ impl Tokens {
     /// Where the index `due` shows it.
     pub fn due_at(&self) -> Option<Timestamp> {
         self.due_at.map(time)
+    }
+
+    /// When a token that was made by hand was last tried.
+    pub fn probed_at(&self) -> Option<Timestamp> {
+        self.probed_at_ms.map(time)
     }
 
     /// Whether this is the pair that was to be stored: how a writer finds out that a write took place
@@ -434,6 +441,55 @@ pub async fn postpone(
     let set = attributes(json!({ "due_at": due_at.as_millisecond() }));
     let condition = Condition::All(at_rest);
     table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
+}
+
+/// Stores what a probe found, on the condition that the token is still the one that was tried, and that
+/// nobody else has found something meanwhile.
+pub async fn probed(
+    table: &impl Table,
+    id: &CredentialId,
+    chain: &Chain,
+    probed: &Probed,
+    now: Timestamp,
+) -> Result<(), TableError> {
+    let refused_at = |of: Option<Timestamp>| of.map(|at| Value::from(at.as_millisecond()));
+    let unchanged = match refused_at(chain.refused_at) {
+        Some(at) => Condition::Equals("refused_at_ms", at),
+        None => Condition::Lacks("refused_at_ms"),
+    };
+    let at = Condition::Equals("generation", Value::from(chain.generation));
+    let mut set = attributes(json!({
+        "due_shard": shard_name(shard_of(id)),
+        "due_at": probed.due_at.as_millisecond(),
+        "probed_at_ms": now.as_millisecond(),
+    }));
+    let mut remove = Vec::new();
+    match refused_at(probed.refused_at) {
+        Some(at) => drop(set.insert("refused_at_ms".to_owned(), at)),
+        None => remove.push("refused_at_ms"),
+    }
+    match probed.ended {
+        true => drop(set.insert("ended".to_owned(), Value::from(true))),
+        false => remove.push("ended"),
+    }
+    let condition = Condition::All(vec![at, unchanged]);
+    table.write(vec![Write::Update { key: key(id), set, remove, condition }]).await
+}
+
+/// The write by which a person says how a chain is kept alive. When it is due is for the refresher to find
+/// out, who is at it maybe.
+pub fn keep_as(id: &CredentialId, generation: u64, upkeep: Upkeep) -> Write {
+    amended(id, generation, json!({ "upkeep": upkeep }))
+}
+
+/// The write by which a person says when a token expires that was made by hand.
+pub fn expires_at(id: &CredentialId, generation: u64, expires_at: Timestamp) -> Write {
+    amended(id, generation, json!({ "expires_at_ms": expires_at.as_millisecond() }))
+}
+
+fn amended(id: &CredentialId, generation: u64, set: Value) -> Write {
+    let condition = Condition::Equals("generation", Value::from(generation));
+    Write::Update { key: key(id), set: attributes(set), remove: Vec::new(), condition }
 }
 
 /// Reads the credentials of one shard whose time has come, the earliest first.

@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bucketwheel::call::{Answer, ApiPath};
 use bucketwheel::credential::{CredentialId, Scopes};
 use bucketwheel::memory::{MemoryQueue, MemoryTable};
 use bucketwheel::ports::{
-    Attributes, Cursor, Edge, Key, Outgoing, Page, Query, Queue, QueueError, Table, TableError,
-    TokenEndpoint, Write,
+    Attributes, Cursor, Edge, Key, Outgoing, Page, Probe, Query, Queue, QueueError, Table, TableError,
+    TokenEndpoint, Unasked, Write,
 };
 use bucketwheel::rotation::{SPEND, Terms};
 use bucketwheel::seal::Keyring;
+use bucketwheel::store::budget::Limits;
 use bucketwheel::store::tokens;
-use bucketwheel::token::{AccessToken, ExchangeError, RefreshToken, Refusal, TokenError, TokenSet};
+use bucketwheel::token::{
+    AccessToken, Authorization, ExchangeError, RefreshToken, Refusal, TokenError, TokenSet,
+};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use token_refresh::{Breaker, Refresher};
@@ -275,6 +279,12 @@ impl Queue for Slow {
     }
 }
 
+impl Probe for World {
+    async fn probe(&self, _: &Authorization, _: &ApiPath) -> Result<Answer, Unasked> {
+        unreachable!("no credential of the simulation was made by hand")
+    }
+}
+
 pub(super) fn ring() -> Keyring {
     Keyring::parse(&SecretString::from(format!(r#"{{"k1":"{}"}}"#, "x".repeat(64)))).expect("a keyring")
 }
@@ -284,7 +294,7 @@ pub(super) fn terms() -> Terms {
     Terms::with_grace(SignedDuration::from_mins(8))
 }
 
-pub(super) type Simulated = Refresher<World, Slow, Clock, World>;
+pub(super) type Simulated = Refresher<World, Slow, Clock, World, World>;
 
 pub(super) fn refresher(world: &World, parking: &MemoryQueue, skew: i64) -> Simulated {
     Refresher {
@@ -293,6 +303,8 @@ pub(super) fn refresher(world: &World, parking: &MemoryQueue, skew: i64) -> Simu
         parking: Slow(parking.clone(), world.clone()),
         edge: Clock { shared: world.0.clone(), skew },
         oauth: world.clone(),
+        api: world.clone(),
+        limits: Limits { per_hour: 1_000 },
         access_ring: ring(),
         refresh_ring: ring(),
         public_url: "https://bw.example".parse().expect("a URL"),

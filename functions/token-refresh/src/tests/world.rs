@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bucketwheel::call::{Answer, ApiPath};
 use bucketwheel::credential::{Credential, CredentialId, Health, Kind, Scopes, Status};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{
-    Attributes, Condition, Cursor, Edge, Key, Page, Query, Table, TableError, TokenEndpoint, Write,
+    Attributes, Condition, Cursor, Edge, Key, Page, Probe, Query, Table, TableError, TokenEndpoint, Unasked,
+    Write,
 };
 use bucketwheel::rotation::{Chain, Terms, Upkeep};
 use bucketwheel::seal::Keyring;
+use bucketwheel::store::budget::Limits;
 use bucketwheel::store::credentials;
 use bucketwheel::store::tokens::{self, Rings, SealedPair};
 use bucketwheel::token::{
-    AccessToken, ExchangeError, RefreshToken, Refusal, TokenError, TokenSet, read_answer,
+    AccessToken, Authorization, ExchangeError, RefreshToken, Refusal, TokenError, TokenSet, read_answer,
 };
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -133,6 +136,27 @@ impl TokenEndpoint for Endpoint {
     }
 }
 
+/// The API: what it answers to each token, as status and body.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Api {
+    answers: Arc<Mutex<BTreeMap<String, (u16, &'static str)>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Probe for Api {
+    async fn probe(&self, authorization: &Authorization, path: &ApiPath) -> Result<Answer, Unasked> {
+        let token = authorization.token().reveal().to_owned();
+        locked(&self.asked).push(format!("{token} {}", path.as_str()));
+        match locked(&self.answers).get(&token) {
+            None => Ok(Answer { status: 200, ..Answer::default() }),
+            Some((0, _)) => Err(Unasked("no connection".into())),
+            Some((status, body)) => {
+                Ok(Answer { status: *status, body: body.as_bytes().to_vec(), ..Answer::default() })
+            }
+        }
+    }
+}
+
 /// Seconds that an access token lives.
 const LIFETIME: i64 = 7_200;
 
@@ -151,7 +175,8 @@ pub(super) struct World {
     pub(super) parking: MemoryQueue,
     pub(super) edge: MemoryEdge,
     pub(super) endpoint: Endpoint,
-    refresher: Refresher<Counted, MemoryQueue, MemoryEdge, Endpoint>,
+    pub(super) api: Api,
+    refresher: Refresher<Counted, MemoryQueue, MemoryEdge, Endpoint, Api>,
 }
 
 impl World {
@@ -168,7 +193,10 @@ impl World {
             table: table.table.clone(),
             edge: edge.clone(),
         };
+        let api = Api::default();
         let refresher = Refresher {
+            api: api.clone(),
+            limits: Limits { per_hour: 1_000 },
             table: table.clone(),
             events: events.clone(),
             parking: parking.clone(),
@@ -180,7 +208,7 @@ impl World {
             terms: Terms::with_grace(SignedDuration::from_mins(8)),
             breaker: Breaker::default(),
         };
-        Self { table, events, parking, edge, endpoint, refresher }
+        Self { table, events, parking, edge, endpoint, api, refresher }
     }
 
     /// A credential whose access token lives for so many seconds more.
@@ -188,12 +216,12 @@ impl World {
         let id: CredentialId = name.parse().expect("an id");
         let now = self.edge.now();
         let refresh = upkeep.spends().then(|| RefreshToken::new(SecretString::from(format!("{name}.1"))));
-        let set = set("hush", refresh, now, seconds);
+        let set = set(&format!("token of {name}"), refresh, now, seconds);
         let ring = ring();
         let rings = Rings { access: &ring, refresh: &ring };
         let pair = SealedPair::seal(rings, &id, 1, &set, None, [[1; 24]; 2]);
         let due = bucketwheel::rotation::due_at(upkeep, now, set.expires_at, &self.refresher.terms);
-        let credential = Credential { kind, ..Credential::sample(id.clone(), now) };
+        let credential = Credential { kind, resource: "r".to_owned(), ..Credential::sample(id.clone(), now) };
         let tokens = tokens::connect(&id, &pair, None, upkeep, now, due);
         self.table.write(vec![tokens, credentials::put(&credential)]).await.expect("connected");
     }
@@ -210,6 +238,16 @@ impl World {
             Some(fault) => drop(locked(&self.endpoint.faults).insert(name.to_owned(), fault)),
             None => drop(locked(&self.endpoint.faults).remove(name)),
         }
+    }
+
+    /// What the API answers to a credential's token from now on; status 0 is no answer.
+    pub(super) fn is_answered(&self, name: &str, status: u16, body: &'static str) {
+        locked(&self.api.answers).insert(format!("token of {name}"), (status, body));
+    }
+
+    /// What the API was asked since the last look: token and path.
+    pub(super) fn probes(&self) -> Vec<String> {
+        std::mem::take(&mut locked(&self.api.asked))
     }
 
     pub(super) fn all_fail(&self, fault: Option<Fault>) {

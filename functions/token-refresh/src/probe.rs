@@ -1,0 +1,84 @@
+//! A token that was made by hand is tried at Bitbucket's API: its owner may revoke it at any time, and no
+//! call should have to find that out.
+
+use bucketwheel::call::{Answer, ApiPath, Judgement, Method, Priority, judge};
+use bucketwheel::credential::{Cause, Credential, CredentialId, Health};
+use bucketwheel::error::Causes;
+use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
+use bucketwheel::rotation::{Chain, Seen, probed};
+use bucketwheel::store::budget::{self, Scope, Ticket};
+use bucketwheel::store::{credentials, tokens};
+use bucketwheel::token::{AccessToken, Authorization};
+use jiff::SignedDuration;
+
+use crate::Refresher;
+use crate::tell::Verdict;
+
+/// How long nothing is sent after a 429 that does not say.
+const CLOSED: SignedDuration = SignedDuration::from_secs(60);
+
+impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
+    /// Tries a token whose time has come, or that somebody asks for. Gives the chain as it is afterwards
+    /// and what that means; nothing if it was not tried.
+    pub(crate) async fn probe(
+        &self,
+        id: &CredentialId,
+        nudged: bool,
+    ) -> Result<Option<(Chain, Verdict)>, TableError> {
+        let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
+        let Some(credential) = credentials::get(&self.table, id).await? else { return Ok(None) };
+        let (chain, now) = (tokens.chain(), self.edge.now());
+        let due = tokens.due_at().is_none_or(|due| due <= now);
+        // Many calls that fail with one token cause one probe.
+        let fresh = tokens.probed_at().is_some_and(|at| now.duration_since(at).abs() < self.terms.fresh);
+        if !due && (!nudged || fresh) {
+            return Ok(None);
+        }
+        let token = match tokens.access(&self.access_ring, id) {
+            Ok(token) => token,
+            Err(error) => {
+                tracing::error!(credential = id.as_str(), error = %Causes(&error), "not unsealed");
+                tokens::postpone(&self.table, id, chain.generation, now + self.terms.lockout).await?;
+                return Ok(Some((chain, (Health::Degraded, Some(Cause::CannotUnseal)))));
+            }
+        };
+        let seen = self.try_out(&credential, token).await?;
+        let now = self.edge.now();
+        let probed = probed(&chain, seen, now, &self.terms, self.edge.random());
+        tracing::info!(credential = id.as_str(), ?seen, "probe");
+        tokens::probed(&self.table, id, &chain, &probed, now).await?;
+        let chain = probed.of(&chain);
+        Ok(Some((chain, chain.standing(now))))
+    }
+
+    /// One request, if the hourly allowance has room for what can wait.
+    async fn try_out(&self, credential: &Credential, token: AccessToken) -> Result<Seen, TableError> {
+        let path = credential.kind.probe_path(&credential.workspace, &credential.resource);
+        let Ok(path) = ApiPath::parse(&path) else { return Ok(Seen::Unclear) };
+        let (id, now) = (&credential.id, self.edge.now());
+        let room = budget::take_for(&self.table, id, self.limits, Priority::Background, now).await?;
+        if let Ticket::Wait(_) = room {
+            return Ok(Seen::Unclear);
+        }
+        let authorization = Authorization::new(credential.kind.scheme(), token);
+        match self.api.probe(&authorization, &path).await {
+            Ok(answer) => {
+                self.heed(credential, &answer).await?;
+                Ok(Seen::of(&answer))
+            }
+            Err(error) => {
+                tracing::warn!(credential = credential.id.as_str(), error = %Causes(&error), "not tried");
+                Ok(Seen::Unclear)
+            }
+        }
+    }
+
+    /// Notes for everybody that Bitbucket has had enough of this credential.
+    async fn heed(&self, credential: &Credential, answer: &Answer) -> Result<(), TableError> {
+        let Judgement::Transient { after, limited: true, .. } = judge(Method::Get, answer) else {
+            return Ok(());
+        };
+        let (scope, now) = (Scope::Credential(credential.id.clone()), self.edge.now());
+        budget::close(&self.table, &scope, now + after.unwrap_or(CLOSED), now).await
+    }
+}
