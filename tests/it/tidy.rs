@@ -5,6 +5,7 @@ mod agreement;
 mod code;
 mod stacks;
 mod template;
+mod terraform;
 mod watch;
 
 use std::collections::BTreeSet;
