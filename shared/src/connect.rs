@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::credential::{CredentialId, Kind, Scopes};
+use crate::rotation::Upkeep;
 
 /// How long a person has between opening a connect link and consenting.
 pub const STATE_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -76,6 +77,9 @@ pub struct Link {
     /// Whether the operator allowed another account than the one that the credential acts as so far.
     #[serde(default)]
     pub other_account: bool,
+    /// How the chain is kept alive, if the operator said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upkeep: Option<Upkeep>,
     /// When the link stops working.
     pub until: Timestamp,
 }

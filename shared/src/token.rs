@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -10,6 +12,12 @@ use crate::credential::{Scheme, Scopes};
 
 /// The expiry of a token that nobody gave one. Bitbucket tells no expiry of a token made by hand.
 pub const NEVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
+/// The last second of a day, in UTC.
+pub fn end_of(day: Date) -> Timestamp {
+    let end = day.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).map(|end| end.timestamp());
+    end.unwrap_or(NEVER).min(NEVER)
+}
 
 /// What a call is authorised with. Lives for two hours; often longer than 2,500 characters.
 #[derive(Debug, Clone)]

@@ -77,7 +77,7 @@ async fn the_running_system_does_not_contradict_its_description() {
     let everything =
         compare(&world, &program, &["--phases", "coverage,fuzzing", "--max-examples", "5"], None);
     // With the id of a credential that is there, answers are seen and not only refusals.
-    let there = "showCredential,renameCredential,disableCredential,enableCredential,auditCredential";
+    let there = "showCredential,changeCredential,disableCredential,enableCredential,auditCredential";
     let there: Vec<_> = there.split(',').flat_map(|name| ["--include-operation-id", name]).collect();
     let mut arguments = vec!["--phases", "fuzzing", "--max-examples", "5"];
     arguments.extend(there);

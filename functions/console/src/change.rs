@@ -76,7 +76,7 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         self.nudge(known, Wish::Refresh).await
     }
 
-    async fn nudge(&self, known: &Credential, wish: Wish) -> Result<(), ErrorAnswer> {
+    pub(crate) async fn nudge(&self, known: &Credential, wish: Wish) -> Result<(), ErrorAnswer> {
         let nudge = Nudge { credential: known.id.clone(), wish };
         Ok(self.nudges.send(Outgoing::plain(json!(nudge).to_string())).await?)
     }
@@ -93,6 +93,17 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         note: String,
         change: Write,
     ) -> Result<(), ErrorAnswer> {
+        self.commit_all(who, known, action, note, vec![change]).await
+    }
+
+    pub(crate) async fn commit_all(
+        &self,
+        who: &Who,
+        known: &Credential,
+        action: &str,
+        note: String,
+        mut changes: Vec<Write>,
+    ) -> Result<(), ErrorAnswer> {
         let line = Audit {
             actor: who.actor.clone(),
             action: action.to_owned(),
@@ -100,8 +111,8 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
             at: self.edge.now(),
             request: who.request.clone(),
         };
-        let audit = credentials::audit_line(&known.id, &line, self.edge.random());
-        self.table.write(vec![change, audit]).await?;
+        changes.push(credentials::audit_line(&known.id, &line, self.edge.random()));
+        self.table.write(changes).await?;
         tracing::info!(credential = %known.id, action, "credential changed");
         Ok(())
     }

@@ -3,6 +3,7 @@
 use bucketwheel::connect::{Link, Ticket};
 use bucketwheel::credential::{Credential, CredentialId, Kind, Resource, Scopes};
 use bucketwheel::ports::{Edge, Table};
+use bucketwheel::rotation::Upkeep;
 use bucketwheel::store::connects;
 use bucketwheel::store::credentials::{self, Audit};
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::Console;
 use crate::guard::Who;
 use crate::problem::ErrorAnswer;
+use crate::upkeep::chosen;
 
 /// How long a link waits to be opened and used.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
@@ -28,6 +30,7 @@ pub(crate) struct Wanted {
     pub(crate) kind: Option<Kind>,
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) credential: Option<CredentialId>,
+    pub(crate) upkeep: Option<Upkeep>,
     #[serde(default)]
     pub(crate) allow_other_account: bool,
 }
@@ -112,6 +115,7 @@ fn link(
         wanted: scopes,
         renews: known.is_some(),
         other_account: wanted.allow_other_account,
+        upkeep: wanted.upkeep.map(|upkeep| chosen(kind, upkeep)).transpose()?,
         credential: wanted.credential.unwrap_or_else(new_id),
         until: now + LIFETIME,
     })

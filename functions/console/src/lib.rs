@@ -15,6 +15,7 @@ pub mod queues;
 mod request;
 mod search;
 pub mod session;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;

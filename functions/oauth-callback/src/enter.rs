@@ -10,12 +10,11 @@ use bucketwheel::connect::{Failure, Link, Ticket};
 use bucketwheel::credential::{Credential, Entry, Scopes};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Queue, Table, TokenEndpoint as _};
-use bucketwheel::token::{AccessToken, NEVER, TokenSet};
+use bucketwheel::token::{AccessToken, NEVER, TokenSet, end_of};
 use bucketwheel::web::{Asked, from_here};
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -139,8 +138,7 @@ fn read(link: &Link, entered: Entered, now: Timestamp) -> Result<TokenSet, Unfit
 /// by hand expires.
 fn expiry(entered: Option<&str>, now: Timestamp) -> Timestamp {
     let day = entered.and_then(|text| text.trim().parse::<Date>().ok());
-    let end = day.and_then(|day| day.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok());
-    end.map(|end| end.timestamp()).filter(|end| *end > now).unwrap_or(NEVER)
+    day.map(end_of).filter(|end| *end > now).unwrap_or(NEVER)
 }
 
 #[cfg(test)]
@@ -160,6 +158,7 @@ mod tests {
             wanted: Scopes::default(),
             renews: false,
             other_account: false,
+            upkeep: None,
             until: Timestamp::MAX,
         }
     }

@@ -3,7 +3,7 @@
 use bucketwheel::connect::{Failure, Link};
 use bucketwheel::credential::{Credential, Entry, Health, Status};
 use bucketwheel::ports::{Edge, Table, TableError};
-use bucketwheel::rotation::{Terms, Upkeep, falls_due};
+use bucketwheel::rotation::{Chain, Terms, Upkeep, falls_due};
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::tokens::{self, Rings, SealedPair};
 use bucketwheel::store::{connects, credentials as stored};
@@ -32,10 +32,11 @@ impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
             let now = self.edge.now();
             let known = stored::get(&self.table, &link.credential).await?;
             may_be_stored(link, known.as_ref(), found)?;
-            let before =
-                tokens::get(&self.table, &link.credential).await?.map(|tokens| tokens.chain().generation);
+            let before = tokens::get(&self.table, &link.credential).await?.map(|tokens| tokens.chain());
             let credential = renewed(link, known, found, set, now);
-            let writes = self.writes(digest, &credential, before, set, asked, now);
+            let upkeep = upkeep(link, before.as_ref());
+            let before = before.map(|chain| chain.generation);
+            let writes = self.writes(digest, &credential, (before, upkeep), set, asked, now);
             match self.table.write(writes).await {
                 Ok(()) => return Ok(credential),
                 // Something has changed since it was read: the link is used up, or it is worth another try.
@@ -52,7 +53,7 @@ impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
         &self,
         digest: &str,
         credential: &Credential,
-        before: Option<u64>,
+        (before, upkeep): (Option<u64>, Upkeep),
         set: &TokenSet,
         asked: &Asked,
         now: Timestamp,
@@ -62,11 +63,6 @@ impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
         let rings = Rings { access: &self.access_ring, refresh: &self.refresh_ring };
         let nonces = [self.edge.random(), self.edge.random()];
         let pair = SealedPair::seal(rings, id, generation, set, None, nonces);
-        let upkeep = match credential.kind.entry() {
-            Entry::Consent => Upkeep::Hot,
-            Entry::Consumer => Upkeep::Renew,
-            Entry::EmailAndToken | Entry::Token => Upkeep::Fixed,
-        };
         // Only the margin matters to the first pair; the grace window belongs to the refresher.
         let terms = Terms::with_grace(SignedDuration::ZERO);
         let due = match before {
@@ -90,6 +86,15 @@ impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
         ];
         writes.extend(credentials::lookups(credential));
         writes
+    }
+}
+
+/// How it is kept alive from now on: as the operator said, else as before.
+fn upkeep(link: &Link, before: Option<&Chain>) -> Upkeep {
+    match link.kind.entry() {
+        Entry::Consent => link.upkeep.or(before.map(|chain| chain.upkeep)).unwrap_or_default(),
+        Entry::Consumer => Upkeep::Renew,
+        Entry::EmailAndToken | Entry::Token => Upkeep::Fixed,
     }
 }
 

@@ -99,6 +99,7 @@ impl<T: Table + Clone + 'static> World<T> {
             wanted: Scopes::default(),
             renews: false,
             other_account: false,
+            upkeep: None,
             until: self.edge.now() + SignedDuration::from_hours(24),
         };
         change(&mut link);

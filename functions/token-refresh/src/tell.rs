@@ -105,6 +105,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             credential: &credential,
             status: &status,
             generation,
+            works_until: status.works_until(&tokens.chain()),
             forecast: &forecast(&tokens.chain(), tokens.due_at(), now, &self.terms),
             page: page.as_str(),
         };

@@ -35,6 +35,21 @@ pub(crate) enum Credentials {
         /// The new label
         label: String,
     },
+    /// Choose how a chain of refresh tokens is kept alive
+    Keep {
+        /// The credential's id
+        id: String,
+        /// hot: always refreshed in time. lazy: when a call needs it, and each month
+        #[arg(value_parser = ["hot", "lazy"])]
+        upkeep: String,
+    },
+    /// Say when a token expires that was made by hand, to be warned two weeks ahead
+    Expires {
+        /// The credential's id
+        id: String,
+        /// The day, such as 2027-01-31, or never
+        day: String,
+    },
     /// Switch one off: its calls are refused
     Disable {
         /// The credential's id
@@ -68,6 +83,14 @@ pub(crate) async fn obey(profile: &Profile, verb: Credentials) -> Result<(), Err
         Credentials::Rename { id, label } => {
             console.change(&id, &json!({ "label": label })).await?;
             say(&format!("{id} is called {label}."));
+        }
+        Credentials::Keep { id, upkeep } => {
+            console.change(&id, &json!({ "upkeep": upkeep })).await?;
+            say(&format!("{id} is kept {upkeep}."));
+        }
+        Credentials::Expires { id, day } => {
+            console.change(&id, &json!({ "expires_on": day })).await?;
+            say(&format!("{id} expires: {day}."));
         }
         Credentials::Disable { id } => told(&id, &console.switch(&id, "disable").await?),
         Credentials::Enable { id } => told(&id, &console.switch(&id, "enable").await?),

@@ -38,6 +38,11 @@ pub(crate) struct Wanted {
     #[arg(long = "scope")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<String>,
+    /// How a chain of refresh tokens is kept alive: hot (always refreshed in time, the default) or lazy
+    /// (when a call needs it, and each month)
+    #[arg(long, value_parser = ["hot", "lazy"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upkeep: Option<String>,
     /// Renew this credential instead of making a new one
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,8 @@ pub struct StatusChange<'a> {
     pub status: &'a Status,
     /// The generation of the chain that it was found at.
     pub generation: u64,
+    /// How long calls go on to work although something is wrong, if that is known.
+    pub works_until: Option<Timestamp>,
     /// What is to be expected of the chain.
     pub forecast: &'a Forecast,
     /// The credential's page in the console, where it is reconnected.
@@ -33,6 +35,8 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Reason>,
     since: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    works_until: Option<Timestamp>,
     forecast: &'a Forecast,
     reconnect: &'a str,
 }
@@ -59,9 +63,9 @@ impl StatusChange<'_> {
             sentence: cause.sentence(),
             resolution: cause.resolution(),
         });
-        let forecast = self.forecast;
+        let (forecast, works_until) = (self.forecast, self.works_until);
         let reconnect = self.page;
-        let data = Data { label, owner, workspace, health, cause, since, forecast, reconnect };
+        let data = Data { label, owner, workspace, health, cause, since, works_until, forecast, reconnect };
         let text = json!({
             "specversion": "1.0",
             "id": id,
@@ -111,6 +115,7 @@ mod tests {
             credential: &credential,
             status: &status,
             generation: 4,
+            works_until: None,
             forecast: &forecast,
             page: "https://bw/credentials/c1",
         };

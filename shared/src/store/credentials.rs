@@ -139,6 +139,11 @@ pub fn rename(credential: &Credential, label: &str) -> Write {
     change(credential, json!({ "label": label }), Vec::new())
 }
 
+/// A change that is stored elsewhere: it counts as one of the credential's.
+pub fn touch(credential: &Credential) -> Write {
+    change(credential, json!({}), Vec::new())
+}
+
 /// Switches a credential off.
 pub fn disable(credential: &Credential, status: &Status) -> Write {
     change(credential, json!({ "status": status, "disabled_at": status.since }), Vec::new())

@@ -8,7 +8,7 @@ use bucketwheel::call::Problem;
 use bucketwheel::credential::{Credential, CredentialId, Missing};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
-use bucketwheel::rotation::{Chain, Forecast, Intent};
+use bucketwheel::rotation::{Chain, Forecast, Intent, Upkeep};
 use bucketwheel::store::credentials::{self, Audit, Which};
 use bucketwheel::store::tokens::{self, Tokens};
 use bucketwheel::token::NEVER;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::guard::Who;
 use crate::problem::ErrorAnswer;
 use crate::request::{Body, Id, parameter};
+use crate::upkeep::{ExpiresOn, chosen, expiry};
 use crate::{Console, outlook};
 
 /// How many credentials a page has, unless `limit` says otherwise.
@@ -48,6 +49,9 @@ pub(crate) struct Detail {
     chain: Option<ChainSeen>,
     /// What is to be expected of the chain.
     forecast: Option<Forecast>,
+    /// How long calls go on to work although something is wrong, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    works_until: Option<Timestamp>,
     webhook_url: String,
 }
 
@@ -55,13 +59,16 @@ pub(crate) struct Detail {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Change {
-    label: String,
+    label: Option<String>,
+    upkeep: Option<Upkeep>,
+    expires_on: Option<ExpiresOn>,
 }
 
 /// A chain as outsiders see it: no names of runs.
 #[derive(Debug, Serialize)]
 struct ChainSeen {
     generation: u64,
+    upkeep: Upkeep,
     refreshed_at: Timestamp,
     /// Left out where Bitbucket tells none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,10 +86,10 @@ struct IntentSeen {
 
 impl From<Chain> for ChainSeen {
     fn from(chain: Chain) -> Self {
-        let Chain { generation, refreshed_at, expires_at, ended, intent, .. } = chain;
+        let Chain { generation, upkeep, refreshed_at, expires_at, ended, intent, .. } = chain;
         let seen = |Intent { first_spent_at, attempts, .. }| IntentSeen { first_spent_at, attempts };
         let expires_at = Some(expires_at).filter(|expiry| *expiry < NEVER);
-        Self { generation, refreshed_at, expires_at, ended, intent: intent.map(seen) }
+        Self { generation, upkeep, refreshed_at, expires_at, ended, intent: intent.map(seen) }
     }
 }
 
@@ -165,6 +172,7 @@ impl<T: Table, Q, E: Edge> Console<T, Q, E> {
             missing: credential.missing(),
             blind: blind.map(|(cause, resolution)| Problem::new("no_repositories", cause, resolution)),
             chain: tokens.as_ref().map(Tokens::chain).map(ChainSeen::from),
+            works_until: tokens.as_ref().and_then(|found| credential.status.works_until(&found.chain())),
             forecast: tokens.as_ref().map(|tokens| outlook(tokens, self.edge.now())),
             webhook_url: self.webhook_url(&credential.id),
             credential: credential.clone(),
@@ -172,7 +180,7 @@ impl<T: Table, Q, E: Edge> Console<T, Q, E> {
     }
 }
 
-/// Renames one.
+/// Changes what is said of one.
 pub(crate) async fn change<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
     Id(id): Id<CredentialId>,
@@ -180,7 +188,18 @@ pub(crate) async fn change<T: Table, Q: Queue, E: Edge>(
     Body(change): Body<Change>,
 ) -> Result<Json<Detail>, ErrorAnswer> {
     let credential = usable(&console, id).await?;
-    console.rename(&who, &credential, &change.label).await?;
+    // All is checked before anything is done.
+    let upkeep = change.upkeep.map(|upkeep| chosen(credential.kind, upkeep)).transpose()?;
+    let expires_at = change.expires_on.map(|on| expiry(credential.kind, on)).transpose()?;
+    if let Some(label) = change.label {
+        console.rename(&who, &credential, &label).await?;
+    }
+    if let Some(upkeep) = upkeep {
+        console.keep_as(&who, &console.known(&credential.id).await?, upkeep).await?;
+    }
+    if let Some(at) = expires_at {
+        console.expires(&who, &console.known(&credential.id).await?, at).await?;
+    }
     console.detail(&console.known(&credential.id).await?).await.map(Json)
 }
 

@@ -210,3 +210,40 @@ async fn names_that_are_no_slugs_and_scopes_that_are_none_are_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn how_a_chain_is_kept_alive_is_chosen_and_written_down() {
+    let world = World::new();
+    world.connected("c-1", "Build bot").await;
+    let lazy = world.with_body(Method::PATCH, "/api/credentials/c-1", json!({"upkeep": "lazy"})).await;
+    assert_eq!((lazy.status, &lazy.json()["chain"]["upkeep"]), (StatusCode::OK, &json!("lazy")));
+    assert!(world.nudges.take().is_empty(), "it waits until somebody needs it");
+    world.with_body(Method::PATCH, "/api/credentials/c-1", json!({"upkeep": "hot"})).await;
+    assert_eq!(world.nudges.take().len(), 1, "it may have waited for long");
+    assert_eq!(world.actions("c-1").await, ["connected", "upkeep_chosen", "upkeep_chosen"]);
+    for (change, error) in [
+        (json!({"upkeep": "fixed"}), "bad_field"),
+        (json!({"label": "Other", "expires_on": "2027-01-31"}), "renews_itself"),
+        (json!({"expires_on": "soon"}), "body_unreadable"),
+    ] {
+        let refused = world.with_body(Method::PATCH, "/api/credentials/c-1", change).await;
+        assert_eq!(refused.error(), error);
+    }
+    assert_eq!(world.get("/api/credentials/c-1").await.json()["label"], "Build bot", "all or nothing");
+}
+
+#[tokio::test]
+async fn when_a_token_expires_is_said_by_who_made_it() {
+    let world = World::new();
+    let id = world.connected("c-1", "Build bot").await;
+    let mut known = credentials::get(&world.table, &id).await.expect("a read").expect("there");
+    (known.kind, known.revision) = (Kind::ApiTokenShared, 2);
+    world.table.write(vec![credentials::put(&known)]).await.expect("a write");
+    for (day, expires_at) in [("2027-01-31", json!("2027-01-31T23:59:59Z")), ("never", json!(null))] {
+        let said = world.with_body(Method::PATCH, "/api/credentials/c-1", json!({"expires_on": day})).await;
+        assert_eq!((said.status, &said.json()["chain"]["expires_at"]), (StatusCode::OK, &expires_at));
+        assert_eq!(world.nudges.take().len(), 1, "it is tried at once");
+    }
+    let refused = world.with_body(Method::PATCH, "/api/credentials/c-1", json!({"upkeep": "lazy"})).await;
+    assert_eq!((refused.status, refused.error().as_str()), (StatusCode::CONFLICT, "no_refresh_token"));
+}

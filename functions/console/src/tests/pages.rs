@@ -68,6 +68,7 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
         detail["chain"],
         json!({
             "generation": 1,
+            "upkeep": "hot",
             "refreshed_at": "2026-11-21T05:10:00Z",
             "expires_at": "2026-11-21T07:10:00Z",
             "ended": false,

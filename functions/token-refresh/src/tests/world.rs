@@ -1,4 +1,6 @@
 //! What the tests play with: a table that counts, a token endpoint that fails as it is told, a clock.
+//!
+//! This file is long because the ports and the vocabulary of the tests share one world.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
