@@ -64,6 +64,11 @@ const REFRESHES_A_MONTH: f64 = MINUTES_A_MONTH / 100.0;
 /// How many of something, and why so many.
 type Use = (&'static Price, f64, &'static str);
 
+fn alarms() -> f64 {
+    let stack = include_str!("../../infra/stacks/alarms.yaml");
+    f64::from(u32::try_from(stack.matches("Type: AWS::CloudWatch::Alarm").count()).unwrap_or_default())
+}
+
 fn webhooks() -> Vec<Use> {
     vec![
         (&API_REQUEST, MILLION, "one each"),
@@ -106,7 +111,7 @@ fn standing() -> Vec<Use> {
             f64::from(u32::try_from(Metric::ALL.len()).unwrap_or_default()),
             "the table of shared/src/metric.rs",
         ),
-        (&ALARM, 19.0, "infra/stacks/alarms.yaml"),
+        (&ALARM, alarms(), "infra/stacks/alarms.yaml"),
         (&DASHBOARD, 1.0, "more than the fifty metrics that are free"),
         (&SCHEDULE, MINUTES_A_MONTH * 3.0, "sweep, drain and rounds, each minute"),
         (&LAMBDA_REQUEST, MINUTES_A_MONTH * 3.0, "the same"),

@@ -63,7 +63,9 @@ impl World {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let parameters = vec![("CallsPerHour".to_owned(), "1000000".to_owned())];
-                let options = Options { parameters, ..Options::default() };
+                // Ready-made binaries, such as some of an earlier version; else they are built.
+                let binaries = std::env::var_os("BUCKETWHEEL_BINARIES").map(Into::into);
+                let options = Options { parameters, binaries, ..Options::default() };
                 let local = bucketwheel_local::start(options, &|step| println!("{step} …")).await;
                 let system = Arc::new(System {
                     local: local.unwrap_or_else(|error| panic!("{error}")),
