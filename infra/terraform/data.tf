@@ -32,6 +32,16 @@ resource "aws_dynamodb_table" "table" {
     type = "S"
   }
 
+  attribute {
+    name = "recent_of"
+    type = "S"
+  }
+
+  attribute {
+    name = "recent_at"
+    type = "N"
+  }
+
   global_secondary_index {
     name            = "due"
     hash_key        = "due_shard"
@@ -44,6 +54,13 @@ resource "aws_dynamodb_table" "table" {
     hash_key        = "listing"
     range_key       = "pk"
     projection_type = "ALL"
+  }
+
+  global_secondary_index {
+    name            = "recent"
+    hash_key        = "recent_of"
+    range_key       = "recent_at"
+    projection_type = "INCLUDE"
   }
 
   ttl {

@@ -429,9 +429,12 @@ resource "aws_iam_role_policy" "console_role" {
         Resource = aws_dynamodb_table.table.arn
       },
       {
-        Effect   = "Allow"
-        Action   = "dynamodb:Query"
-        Resource = "${aws_dynamodb_table.table.arn}/index/listing"
+        Effect = "Allow"
+        Action = "dynamodb:Query"
+        Resource = [
+          "${aws_dynamodb_table.table.arn}/index/listing",
+          "${aws_dynamodb_table.table.arn}/index/recent",
+        ]
       },
       {
         Effect = "Allow"
@@ -828,18 +831,19 @@ resource "aws_lambda_function" "api_worker" {
 
   environment {
     variables = {
-      BUCKETWHEEL_LOG               = var.log_level
-      BUCKETWHEEL_TABLE             = aws_dynamodb_table.table.name
-      BUCKETWHEEL_CALLS_QUEUE       = aws_sqs_queue.calls.url
-      BUCKETWHEEL_CALLS_DLQ         = aws_sqs_queue.calls_dlq.url
-      BUCKETWHEEL_RESULTS_QUEUE     = aws_sqs_queue.results.url
-      BUCKETWHEEL_REFRESH_QUEUE     = aws_sqs_queue.refresh.url
-      BUCKETWHEEL_ACCESS_KEYRING    = aws_secretsmanager_secret.access_keyring.arn
-      BUCKETWHEEL_HOOK_KEYRING      = aws_secretsmanager_secret.hook_keyring.arn
-      BUCKETWHEEL_PUBLIC_URL        = var.public_url != "" ? var.public_url : aws_apigatewayv2_api.api.api_endpoint
-      BUCKETWHEEL_BITBUCKET_API_URL = var.bitbucket_api_url
-      BUCKETWHEEL_CALLS_PER_HOUR    = var.calls_per_hour
-      BUCKETWHEEL_HOOK_SECRET_DAYS  = var.hook_secret_days
+      BUCKETWHEEL_LOG                   = var.log_level
+      BUCKETWHEEL_TABLE                 = aws_dynamodb_table.table.name
+      BUCKETWHEEL_CALLS_QUEUE           = aws_sqs_queue.calls.url
+      BUCKETWHEEL_CALLS_DLQ             = aws_sqs_queue.calls_dlq.url
+      BUCKETWHEEL_RESULTS_QUEUE         = aws_sqs_queue.results.url
+      BUCKETWHEEL_REFRESH_QUEUE         = aws_sqs_queue.refresh.url
+      BUCKETWHEEL_ACCESS_KEYRING        = aws_secretsmanager_secret.access_keyring.arn
+      BUCKETWHEEL_HOOK_KEYRING          = aws_secretsmanager_secret.hook_keyring.arn
+      BUCKETWHEEL_PUBLIC_URL            = var.public_url != "" ? var.public_url : aws_apigatewayv2_api.api.api_endpoint
+      BUCKETWHEEL_BITBUCKET_API_URL     = var.bitbucket_api_url
+      BUCKETWHEEL_CALLS_PER_HOUR        = var.calls_per_hour
+      BUCKETWHEEL_HOOK_SECRET_DAYS      = var.hook_secret_days
+      BUCKETWHEEL_REPOSITORY_LIST_HOURS = var.repository_list_hours
     }
   }
 
@@ -938,6 +942,7 @@ resource "aws_lambda_function" "console" {
       BUCKETWHEEL_RESULTS_DLQ     = aws_sqs_queue.results_dlq.url
       BUCKETWHEEL_REFRESH_QUEUE   = aws_sqs_queue.refresh.url
       BUCKETWHEEL_REFRESH_DLQ     = aws_sqs_queue.refresh_dlq.url
+      BUCKETWHEEL_CALLS_PER_HOUR  = var.calls_per_hour
       BUCKETWHEEL_OPERATOR_SECRET = aws_secretsmanager_secret.operator_secret.arn
       BUCKETWHEEL_PUBLIC_URL      = var.public_url != "" ? var.public_url : aws_apigatewayv2_api.api.api_endpoint
     }

@@ -120,6 +120,17 @@ variable "hook_secret_days" {
   }
 }
 
+variable "repository_list_hours" {
+  type        = number
+  default     = 6
+  description = "Hours after which the list of repositories that a credential sees is read anew. 0 - only after a connect and when an event says that it changes."
+
+  validation {
+    condition     = var.repository_list_hours >= 0 && var.repository_list_hours <= 720
+    error_message = "Not one of the values that this takes; see the description."
+  }
+}
+
 variable "oidc_issuer" {
   type        = string
   default     = ""

@@ -1,9 +1,11 @@
 //! A call: one Bitbucket API request that an automation asks for, and what became of it.
 
+mod allowance;
 mod commit;
 mod form;
 mod judgement;
 mod look;
+mod needs;
 pub mod operations;
 mod outcome;
 mod path;
@@ -14,6 +16,7 @@ mod verdict;
 use std::fmt;
 use std::str::FromStr;
 
+pub use allowance::Allowance;
 pub use commit::{Commit, File};
 pub use form::{BadForm, Part};
 use jiff::Timestamp;
@@ -24,6 +27,7 @@ pub use outcome::{Evidence, Outcome, Pages, Problem, State};
 pub use path::{ApiPath, BadPath};
 pub use request::{Method, Request, Wire};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 pub use single::{PULL_REQUEST, Removed, Single, Variable, shaped};
 pub use verdict::{Ending, Entry, Reaction, Sent, Verdict, answered, arrived, given_up, in_doubt, looked};
 
@@ -180,6 +184,18 @@ pub enum Call {
     Single(Single),
     /// One request, as Bitbucket documents it.
     Request(Request),
+}
+
+impl Call {
+    /// What it is in a few words: method and path, or the action's name.
+    pub fn what(&self) -> String {
+        let name = |action: serde_json::Value| action["action"].as_str().unwrap_or_default().to_owned();
+        match self {
+            Call::Action(action) => name(json!(action)),
+            Call::Single(single) => name(json!(single)),
+            Call::Request(request) => format!("{} {}", request.method.as_str(), request.path),
+        }
+    }
 }
 
 /// A known action.

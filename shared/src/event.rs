@@ -33,6 +33,14 @@ use crate::trace::Trace;
 
 pub use status::StatusChange;
 
+/// Whether an event of this key says that an account sees other repositories than before, or sees one under
+/// another name.
+pub fn changes_repositories(event_key: &str) -> bool {
+    use EventKey::{RepoCreated, RepoDeleted, RepoImported, RepoTransfer, RepoUpdated};
+    let changing = [RepoCreated, RepoDeleted, RepoImported, RepoTransfer, RepoUpdated];
+    event_key.parse().is_ok_and(|key| changing.contains(&key))
+}
+
 /// The version of the envelope's own members. Consumers accept it and the one before.
 pub const ENVELOPE_VERSION: u32 = 1;
 

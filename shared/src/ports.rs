@@ -114,6 +114,9 @@ pub enum Query {
     },
     /// Those whose `listing` is this; eventually consistent.
     Listing(String),
+    /// The `summary` of those whose `recent_of` is this, by their `recent_at` the latest first; eventually
+    /// consistent.
+    Recent(String),
 }
 
 /// One page of a query.

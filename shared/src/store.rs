@@ -7,6 +7,7 @@
 //! | `CRED#id` | `OWNER`, `WORKSPACE` | nothing: the index `listing` finds the credential by them |
 //! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
 //! | `CRED#id` | `REPO#uuid`, `REPOS` | the repositories that the credential sees, and when they were listed |
+//! | `CRED#id` | `STALE` | that an event said that these have changed; listed by `listing` |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
 //! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
 //! | `PARKED#group` | `D#number#part` | one of them, sealed |
@@ -15,9 +16,9 @@
 //! | `CRED#id` | `TOLD` | which state of the credential the events queue was last told |
 //! | `ROUND` | `ROUND` | how far the worker's round through the credentials has come |
 //! | `CONSUMER` | `REFUSALS` | the last refresh token that Bitbucket may have refused |
-//! | `CALL#id` | `CALL` | a call: sent, and then its outcome |
+//! | `CALL#id` | `CALL` | a call: sent, and then its outcome; listed by `recent` |
 //! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it or a walk through the repositories has come |
-//! | `BUDGET#consumer`, `BUDGET#credential#id` | `HOUR#hour`, `CLOSED` | how much of Bitbucket's hourly allowance is used |
+//! | `BUDGET#who#allowance` | `HOUR#hour`, `STATE` | how much of an hourly allowance is used, and what Bitbucket said of it |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
 //! DynamoDB removes items some time after their `expires_at`, so an expired item counts as absent here.

@@ -90,3 +90,22 @@ async fn a_call_after_its_deadline_is_not_sent() {
     world.submit(message.to_string()).await;
     assert_eq!(world.result(&id).await.state, State::Expired);
 }
+
+#[tokio::test]
+async fn the_recent_calls_of_a_credential_are_listed_with_their_outcomes() {
+    let world = World::running().await;
+    let credential = world.connect("recent").await;
+    world.call(&credential, json!({"method": "GET", "path": "user"})).await;
+    world.call(&credential, json!({"action": "get_repository", "repository": "seilbahn/nowhere"})).await;
+    let listed = crate::world::until("both are listed", async || {
+        let (status, page) = world.operator("GET", &format!("credentials/{credential}/calls"), None).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let values = page["values"].as_array().expect("values").clone();
+        // The list of repositories is read meanwhile.
+        let asked = values.into_iter().filter(|call| call["what"] != "refresh_repositories");
+        let asked: Vec<_> = asked.map(|call| json!([call["what"], call["state"], call["error"]])).collect();
+        (asked.len() == 2).then_some(asked)
+    });
+    let expected = [json!(["get_repository", "failed", "not_found"]), json!(["GET user", "succeeded", null])];
+    assert_eq!(listed.await, expected);
+}

@@ -38,6 +38,15 @@ async fn the_demo_goes_the_whole_circle_and_ctrl_c_frees_every_port() {
     let listed = running.command(&["credentials"]).output().await.expect("the list runs");
     assert!(text(&listed).contains("Ada Lindt"), "{}", text(&listed));
 
+    let listed = text(&listed);
+    let id = listed.lines().find(|line| line.contains("Ada Lindt")).and_then(|line| line.split(' ').next());
+    let seen = ["credentials", "repositories", id.expect("an id")];
+    crate::world::until("the repositories are listed", async || {
+        let seen = text(&running.command(&seen).output().await.expect("the list runs"));
+        seen.contains("seilbahn/website").then_some(())
+    })
+    .await;
+
     let query = ["--query", "pagelen=2", "--query", "fields=values.slug", "--paginate", "--items", "3"];
     let paged =
         running.command(&[&["call", "GET", "repositories/seilbahn"][..], &query].concat()).output().await;

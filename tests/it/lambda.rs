@@ -126,6 +126,7 @@ fn start(world: &World, here: &str) -> tokio::process::Child {
             ("BUCKETWHEEL_PUBLIC_URL", &world.local().public_url),
             ("BUCKETWHEEL_BITBUCKET_API_URL", here),
             ("BUCKETWHEEL_CALLS_PER_HOUR", "1000000"),
+            ("BUCKETWHEEL_REPOSITORY_LIST_HOURS", "0"),
             ("BUCKETWHEEL_HOOK_SECRET_DAYS", "0"),
         ])
         .stdin(Stdio::null())

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bucketwheel::aws::Host;
-use bucketwheel::call::{Priority, State};
-use bucketwheel::credential::{Cause, Health, Status};
+use bucketwheel::call::{Allowance, Priority, State};
+use bucketwheel::credential::{Cause, Credential, Health, Kind, Status};
 use bucketwheel::ports::{Attributes, Condition, Edge as _, Key, Table as _, Write};
-use bucketwheel::store::budget::{self, Limits, Scope, Ticket};
-use jiff::Timestamp;
-use serde_json::json;
+use bucketwheel::store::budget::{self, Limits, Scope, Ticket, Told};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::world::World;
 
@@ -22,15 +22,21 @@ impl World {
     }
 }
 
+/// What the API tells of a credential's requests to repositories.
+async fn repositories_used(world: &World, credential: &str) -> Value {
+    let (_, budget) = world.operator("GET", &format!("budget?credential={credential}"), None).await;
+    budget["allowances"][0].clone()
+}
+
 const PATH: &str = "repositories/seilbahn/leer";
 
 #[tokio::test]
 async fn a_closed_credential_waits_and_does_not_hold_up_another() {
     let world = World::running().await;
     let (noisy, quiet) = (world.connect("noisy").await, world.connect("quiet").await);
-    let (begun, scope) = (now(), Scope::Credential(noisy.parse().expect("an id")));
-    let closed = begun + Duration::from_secs(8);
-    budget::close(&world.table(), &scope, closed, begun).await.expect("closed");
+    let scope = Scope::own(&noisy.parse().expect("an id"), Allowance::Repositories);
+    let after = Some(SignedDuration::from_secs(8));
+    let closed = budget::close(&world.table(), &scope, after, now()).await.expect("closed");
     let call = json!({"method": "GET", "path": PATH});
     let (first, second) = tokio::join!(async { (world.call(&noisy, call.clone()).await, now()) }, async {
         (world.call(&quiet, call.clone()).await, now())
@@ -49,9 +55,9 @@ async fn a_429_closes_the_credential_for_as_long_as_it_says() {
     let id = format!("limited-{credential}");
     let message = json!({"id": id, "credential": credential, "call": {"method": "GET", "path": PATH}});
     world.submit(message.to_string()).await;
-    let scope = Scope::Credential(credential.parse().expect("an id"));
     let closed = crate::world::until("it is closed", async || {
-        budget::used(&world.table(), &scope, now()).await.expect("the ledger").closed_until
+        let used = repositories_used(&world, &credential).await;
+        used["closed_until"].as_str().map(|until| until.parse::<Timestamp>().expect("a time"))
     })
     .await;
     world.behave(json!({"rate_limit": 1_000_000, "retry_after_seconds": null})).await;
@@ -59,17 +65,21 @@ async fn a_429_closes_the_credential_for_as_long_as_it_says() {
     assert!(closed <= now() + Duration::from_secs(6), "{closed}");
     assert_eq!(world.result(&id).await.state, State::Succeeded);
     assert!(now() >= closed, "it was sent before its time");
-    let (_, used) = world.operator("GET", &format!("budget?credential={credential}"), None).await;
-    assert_eq!(used, json!({"requests_last_hour": 2, "closed_until": null}));
+    let used = repositories_used(&world, &credential).await;
+    assert_eq!((&used["closed_until"], &used["free_at"]), (&Value::Null, &Value::Null));
+    assert!(used["requests_last_hour"].as_u64() >= Some(2), "{used}");
 }
 
 #[tokio::test]
 async fn however_many_workers_there_are_the_ledger_is_exact() {
     let world = World::running().await;
-    let scope = Scope::Credential(format!("ledger-{}", now().as_millisecond()).parse().expect("an id"));
-    let table = world.table();
-    let limits = Limits { per_hour: 100 };
-    let tries = (0..120).map(|_| budget::take(&table, &scope, limits, Priority::Interactive, now()));
+    let id = format!("ledger-{}", now().as_millisecond()).parse().expect("an id");
+    let token = Credential { kind: Kind::RepositoryAccessToken, ..Credential::sample(id, now()) };
+    let (table, limits, allowance) = (world.table(), Limits { per_hour: 100 }, Allowance::Repositories);
+    let told = Told { per_hour: Some(80), near: false };
+    budget::learn(&table, &token, allowance, told, now()).await.expect("noted");
+    let take = || budget::take(&table, limits, &token, allowance, Priority::Interactive, now());
+    let tries = (0..120).map(|_| take());
     let tickets = futures_util::future::join_all(tries).await;
     let taken = tickets.into_iter().filter(|ticket| matches!(ticket, Ok(Ticket::Taken(_)))).count();
     // Those who came too late may keep others off for a moment, but never let one too many in.

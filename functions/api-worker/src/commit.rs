@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::Worker;
 use crate::exchange::Stop;
 use crate::holder::Holder;
-use crate::work::{Again, caller};
+use crate::work::Again;
 
 /// How often a visit builds on a new tip before the message goes back to the queue.
 const TRIES: u32 = 5;
@@ -91,12 +91,11 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
                 break;
             }
             let wire = self.form(&stand).wire().map_err(|problem| Stop::Failed(problem, None))?;
-            let caller = caller(self.message, self.holder);
-            if let Some(wait) = self.worker.room(caller, &wire).await? {
+            if let Some(wait) = self.worker.room(self.holder, &wire).await? {
                 return Err(Again::After(wait, "the hourly allowance is used up").into());
             }
             let sent = self.write_down(&mut before).await?;
-            match self.worker.transmit(caller, &wire, self.until).await? {
+            match self.worker.transmit(self.holder, &wire, self.until).await? {
                 Reaction::Answered(Judgement::Succeeded, answer) => {
                     let location = answer.headers.get("location").map(String::as_str).unwrap_or_default();
                     let hash = location.rsplit('/').next().unwrap_or_default();

@@ -18,13 +18,15 @@ pub(crate) struct To<'a> {
     pub(crate) id: &'a CallId,
     pub(crate) credential: &'a CredentialId,
     pub(crate) reply: Reply,
+    /// None if it could not be read.
+    pub(crate) call: Option<&'a Call>,
     pub(crate) trace: Option<&'a Trace>,
 }
 
 impl<'a> From<&'a Message> for To<'a> {
     fn from(message: &'a Message) -> Self {
-        let Message { id, credential, reply, traceparent, .. } = message;
-        Self { id, credential, reply: *reply, trace: traceparent.as_ref() }
+        let Message { id, credential, reply, call, traceparent, .. } = message;
+        Self { id, credential, reply: *reply, call: Some(call), trace: traceparent.as_ref() }
     }
 }
 
@@ -41,7 +43,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
 
     pub(crate) async fn finish(&self, to: To<'_>, ending: Ending) -> Result<(), Again> {
         let outcome = self.outcome(to, ending);
-        match calls::finish(&self.table, &outcome, self.edge.now()).await {
+        let what = to.call.map_or_else(|| "unreadable".to_owned(), Call::what);
+        match calls::finish(&self.table, &outcome, &what, self.edge.now()).await {
             // Another worker stored an outcome first; that one counts, and it has been replied.
             Ok(()) => self.tally.add(ended(outcome.state), 1),
             Err(TableError::Refused) => {}

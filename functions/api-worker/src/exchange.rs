@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bucketwheel::bitbucket::{SendError, TIME_OUT};
-use bucketwheel::call::{Answer, Judgement, Method, Priority, Problem, Reaction, Wire, judge};
+use bucketwheel::call::{Allowance, Answer, Judgement, Method, Problem, Reaction, Wire, judge};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::metric::Metric;
@@ -12,19 +12,12 @@ use bucketwheel::rotation::{Nudge, Wish};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::Worker;
 use crate::holder::{Holder, token_refused};
 use crate::work::Again;
-use crate::{Worker, limits};
 
 /// What is left of an invocation's time after the last answer: enough to store the outcome.
 const TO_STORE: SignedDuration = SignedDuration::from_secs(1);
-
-/// In whose name a request is sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    pub(crate) holder: &'a Holder,
-    pub(crate) priority: Priority,
-}
 
 /// Why an action of several requests does not simply succeed.
 #[derive(Debug)]
@@ -48,28 +41,31 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// time.
     pub(crate) async fn react(
         &self,
-        caller: Caller<'_>,
+        holder: &Holder,
         wire: &Wire,
         until: Timestamp,
     ) -> Result<Reaction, Again> {
-        match self.room(caller, wire).await? {
+        match self.room(holder, wire).await? {
             Some(wait) => Ok(Reaction::NotYet(wait)),
-            None => self.transmit(caller, wire, until).await,
+            None => self.transmit(holder, wire, until).await,
         }
     }
 
     /// Sends one request for which there is [room](Self::room).
     pub(crate) async fn transmit(
         &self,
-        caller: Caller<'_>,
+        holder: &Holder,
         wire: &Wire,
         until: Timestamp,
     ) -> Result<Reaction, Again> {
-        let reaction = self.answer_to(caller.holder, wire, until).await;
-        if let Reaction::Answered(Judgement::Transient { after, limited: true, .. }, _) = &reaction
-            && limits::counts(wire)
+        let mut reaction = self.answer_to(holder, wire, until).await;
+        if let Reaction::Answered(judgement, answer) = &mut reaction
+            && let Some(allowance) = Allowance::of(wire)
         {
-            self.close(caller, *after).await?;
+            self.learn(holder, allowance, answer).await?;
+            if let Judgement::Transient { after, limited: true, .. } = judgement {
+                *after = Some(self.close(holder, allowance, *after).await?);
+            }
         }
         Ok(reaction)
     }
@@ -111,8 +107,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// One request of an action of several.
     pub(crate) async fn exchange(&self, holder: &Holder, wire: &Wire) -> Result<Answer, Stop> {
         let patience = SignedDuration::try_from(TIME_OUT).unwrap_or_default() + TO_STORE;
-        let caller = Caller { holder, priority: Priority::default() };
-        let reaction = self.react(caller, wire, self.edge.now() + patience).await?;
+        let reaction = self.react(holder, wire, self.edge.now() + patience).await?;
         self.settle(&holder.credential.id, wire.method, reaction).await
     }
 

@@ -1,6 +1,6 @@
 //! In whose name a call is made, and why it may not be.
 
-use bucketwheel::call::{Action, Call, Message, Problem};
+use bucketwheel::call::{Action, Call, Message, Priority, Problem};
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::store::{credentials, tokens};
@@ -10,11 +10,12 @@ use secrecy::SecretString;
 use crate::Worker;
 use crate::work::Again;
 
-/// A credential with its token.
+/// A credential with its token, and how urgent the call is that is made with it.
 #[derive(Debug)]
 pub(crate) struct Holder {
     pub(crate) credential: Credential,
     pub(crate) authorization: Authorization,
+    pub(crate) priority: Priority,
 }
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
@@ -34,7 +35,10 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             token => token,
         };
         let scheme = credential.kind.scheme();
-        Ok(token.map(|token| Holder { credential, authorization: Authorization::new(scheme, token) }))
+        Ok(token.map(|token| {
+            let authorization = Authorization::new(scheme, token);
+            Holder { credential, authorization, priority: message.priority }
+        }))
     }
 
     async fn token(&self, credential: &CredentialId) -> Result<Result<AccessToken, Problem>, Again> {

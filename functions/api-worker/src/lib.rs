@@ -19,6 +19,8 @@ mod merge;
 mod pages;
 mod repositories;
 mod rounds;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -32,6 +34,7 @@ use bucketwheel::store::budget::Limits;
 use bucketwheel::trace::{self, Trace};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
+pub use limits::Learnt;
 pub use rounds::{Rounds, Walked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -65,6 +68,8 @@ pub struct Worker<T, Q, E> {
     pub public_url: Url,
     /// How much Bitbucket allows.
     pub limits: Limits,
+    /// What this process has noted of that.
+    pub learnt: Learnt,
     /// What this invocation counts.
     pub tally: Tally,
 }

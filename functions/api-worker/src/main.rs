@@ -1,6 +1,6 @@
 //! Wiring of api-worker: settings, adapters, and the Lambda runtime.
 
-use api_worker::{Function, Rounds, Worker, ends_at};
+use api_worker::{Function, Learnt, Rounds, Worker, ends_at};
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::Api;
 use bucketwheel::metric::Tally;
@@ -24,14 +24,15 @@ async fn main() -> Result<(), Error> {
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let secret_days = settings.number("BUCKETWHEEL_HOOK_SECRET_DAYS");
+    let list_hours = settings.number("BUCKETWHEEL_REPOSITORY_LIST_HOURS");
     let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
     settings.finish()?;
 
     let secrets = &Secrets::new(&account);
     let inbox = SqsInbox::new(&account, &calls, dead);
+    let outbox = SqsQueue::new(&account, calls);
     let table = DynamoTable::new(&account, table);
-    let rounds =
-        Rounds { table: table.clone(), calls: SqsQueue::new(&account, calls), edge: Host, secret_days };
+    let rounds = Rounds { table: table.clone(), calls: outbox, edge: Host, secret_days, list_hours };
     let worker = Worker {
         table,
         results: SqsQueue::new(&account, results),
@@ -42,6 +43,7 @@ async fn main() -> Result<(), Error> {
         api: Api::new(api)?,
         public_url,
         limits: Limits { per_hour },
+        learnt: Learnt::default(),
         tally: Tally::default(),
     };
     let function = &Function { worker, rounds, inbox };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::Worker;
 use crate::holder::Holder;
-use crate::work::{Again, caller};
+use crate::work::Again;
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) async fn pages(
@@ -42,8 +42,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             if self.little_time(until) {
                 return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "more pages are to come"));
             }
-            let ending = match call::answered(None, self.react(caller(message, holder), &wire, until).await?)
-            {
+            let ending = match call::answered(None, self.react(holder, &wire, until).await?) {
                 Verdict::Finish(ending) if ending.state == State::Succeeded => *ending,
                 other => return Ok(other),
             };

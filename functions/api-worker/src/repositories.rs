@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Worker;
 use crate::exchange::{Stop, made};
 use crate::holder::Holder;
-use crate::work::{Again, caller};
+use crate::work::Again;
 
 impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// Reads the list to its end, and removes what is not on it any more.
@@ -33,7 +33,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 let wait = SignedDuration::from_secs(1);
                 return Err(Again::After(wait, "more repositories are to come").into());
             }
-            let body = self.repository_page(message, holder, &wire, until).await?;
+            let body = self.repository_page(holder, &wire, until).await?;
             let page = read(&body);
             let now = self.edge.now().max(walk.began_at);
             repositories::put_page(table, &credential.id, &page, now).await.map_err(Again::from)?;
@@ -78,14 +78,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         Ok(Wire { method: Method::Get, path, query, body: None })
     }
 
-    async fn repository_page(
-        &self,
-        message: &Message,
-        holder: &Holder,
-        wire: &Wire,
-        until: Timestamp,
-    ) -> Result<Value, Stop> {
-        let reaction = self.react(caller(message, holder), wire, until).await?;
+    async fn repository_page(&self, holder: &Holder, wire: &Wire, until: Timestamp) -> Result<Value, Stop> {
+        let reaction = self.react(holder, wire, until).await?;
         let answer = match self.settle(&holder.credential.id, wire.method, reaction).await {
             Err(Stop::Failed(problem, Some(answer))) => {
                 if let 403 | 404 = answer.status {

@@ -10,17 +10,18 @@ mod chores;
 #[cfg(test)]
 mod tests;
 
-use bucketwheel::call::{CallId, Message};
+use bucketwheel::call::{Action, CallId, Message};
 use bucketwheel::credential::{Credential, Health};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
 use bucketwheel::store::rounds::{self, Round};
-use bucketwheel::store::{credentials, hooks};
+use bucketwheel::store::{credentials, hooks, repositories};
+use futures_util::future::try_join;
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::rounds::chores::{Seen, chores};
+use crate::rounds::chores::{REPOSITORIES, Seen, chores};
 
 /// Between the beginnings of two rounds. A call that has waited for so long is submitted anew.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -45,6 +46,8 @@ pub struct Rounds<T, Q, E> {
     pub edge: E,
     /// After so many days a hook secret is replaced; 0: never.
     pub secret_days: u32,
+    /// After so many hours the repositories are listed anew; 0: never.
+    pub list_hours: u32,
 }
 
 /// What one run did.
@@ -71,15 +74,37 @@ impl<T: Table, Q: Queue, E: Edge> Rounds<T, Q, E> {
     /// Walks on until `until` at most; the next run goes on.
     pub async fn walk(&self, until: Timestamp) -> Walked {
         let mut walked = Walked::default();
-        match self.walk_on(until, &mut walked).await {
+        match self.run(until, &mut walked).await {
             // Refused: another run is at it.
             Ok(()) | Err(Stuck::Table(TableError::Refused)) => {}
             Err(error) => tracing::error!(error = %Causes(&error), "the round stopped"),
         }
-        if walked.visited > 0 {
+        if walked.visited > 0 || walked.submitted > 0 {
             tracing::info!(visited = walked.visited, submitted = walked.submitted, walked.ended, "round");
         }
         walked
+    }
+
+    async fn run(&self, until: Timestamp, walked: &mut Walked) -> Result<(), Stuck> {
+        self.follow_events(walked).await?;
+        self.walk_on(until, walked).await
+    }
+
+    /// Has the lists read of which an event said that they change: once for all events since the last run.
+    async fn follow_events(&self, walked: &mut Walked) -> Result<(), Stuck> {
+        for stale in repositories::marked(&self.table, PAGE).await? {
+            let id = CallId::own(REPOSITORIES, &stale.credential, stale.at);
+            self.submit(Message::own(id, stale.credential.clone(), Action::RefreshRepositories {})).await?;
+            repositories::unmark(&self.table, &stale).await?;
+            walked.submitted += 1;
+        }
+        Ok(())
+    }
+
+    /// Puts a call on the queue that is worth nothing any more when the next round comes.
+    async fn submit(&self, call: Message) -> Result<(), QueueError> {
+        let call = Message { deadline: Some(self.edge.now() + HOUR), ..call };
+        self.calls.send(Outgoing::call(&call)).await
     }
 
     async fn walk_on(&self, until: Timestamp, walked: &mut Walked) -> Result<(), Stuck> {
@@ -121,25 +146,28 @@ impl<T: Table, Q: Queue, E: Edge> Rounds<T, Q, E> {
         if credential.disabled_at.is_some() || matches!(health, Health::Down | Health::Disabled) {
             return Ok(0);
         }
-        let hooks = match hooks::get(&self.table, &credential.id).await {
-            Ok(hooks) => hooks,
+        let id = &credential.id;
+        let read = try_join(hooks::get(&self.table, id), repositories::listed(&self.table, id)).await;
+        let (hooks, listed) = match read {
+            Ok(read) => read,
             Err(error) if error.is_transient() => return Err(error.into()),
             // One item that cannot be read must not hold up the others.
             Err(error) => {
-                let id = credential.id.as_str();
-                tracing::error!(error = %Causes(&error), credential = id, "not visited");
+                tracing::error!(error = %Causes(&error), credential = id.as_str(), "not visited");
                 return Ok(0);
             }
         };
-        let now = self.edge.now();
-        let seen = Seen { hooks: hooks.as_ref(), secret_days: self.secret_days, now };
+        let seen = Seen {
+            hooks: hooks.as_ref(),
+            secret_days: self.secret_days,
+            listed_at: listed.map(|listed| listed.at),
+            list_hours: self.list_hours,
+            now: self.edge.now(),
+        };
         let due = chores(seen);
         let submitted = due.len();
         for (what, action) in due {
-            let id = CallId::own(what, &credential.id, round);
-            let call = Message::own(id, credential.id.clone(), action);
-            let call = Message { deadline: Some(now + HOUR), ..call };
-            self.calls.send(Outgoing::call(&call)).await?;
+            self.submit(Message::own(CallId::own(what, id, round), id.clone(), action)).await?;
         }
         Ok(submitted)
     }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::Worker;
 use crate::ending::To;
-use crate::exchange::{Caller, Stop};
+use crate::exchange::Stop;
 use crate::holder::{Holder, is_last};
 
 /// The queue gives a message up after fifty receives. Shortly before that its call is ended, with its
@@ -76,7 +76,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                     return Err(Again::NotACall(error));
                 };
                 let trace = traceparent.as_ref();
-                let to = To { id: &id, credential: &credential, reply: Reply::Queue, trace };
+                let to = To { id: &id, credential: &credential, reply: Reply::Queue, call: None, trace };
                 let problem = Problem::new("bad_call", error.to_string(), "Correct the message.");
                 return self.finish(to, Ending::failed(problem)).await;
             }
@@ -159,7 +159,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Call::Request(request) => request.wire(),
             Call::Single(single) => single.request().and_then(|request| request.wire()),
             Call::Action(action) => {
-                return verdict(self.action(message, action, &holder, before, until).await);
+                let mut requests = action.requests().into_iter();
+                let refusal =
+                    requests.find_map(|(method, path)| call::refusal(method, &path, &holder.credential));
+                return match refusal.filter(|_| !message.force) {
+                    Some(problem) => Ok(Ending::failed(problem).into()),
+                    None => verdict(self.action(message, action, &holder, before, until).await),
+                };
             }
         };
         let wire = match wire {
@@ -184,9 +190,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         wire: &Wire,
         until: Timestamp,
     ) -> Result<Verdict, Again> {
-        let caller = caller(message, holder);
         // Asked before anything is written down, so that whoever dies here leaves no doubt.
-        if let Some(wait) = self.room(caller, wire).await? {
+        if let Some(wait) = self.room(holder, wire).await? {
             return Ok(call::answered(before, Reaction::NotYet(wait)));
         }
         let now = self.edge.now();
@@ -198,7 +203,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 written => written?,
             }
         }
-        let verdict = call::answered(sent, self.transmit(caller, wire, until).await?);
+        let verdict = call::answered(sent, self.transmit(holder, wire, until).await?);
         if let (Some(sent), Verdict::Wait(..) | Verdict::Nudge) = (sent, &verdict) {
             calls::not_sent(&self.table, &message.id, sent, self.edge.now()).await?;
         }
@@ -225,7 +230,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         if self.little_time(until) {
             return Ok(Verdict::Wait(Some(SignedDuration::from_secs(1)), "no time was left to look"));
         }
-        Ok(match call::answered(None, self.react(caller(message, &holder), &recipe.wire, until).await?) {
+        Ok(match call::answered(None, self.react(&holder, &recipe.wire, until).await?) {
             Verdict::Finish(ending) => {
                 let answer = ending.answer.unwrap_or_default();
                 let seen = recipe.read(&answer);
@@ -238,10 +243,6 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) fn little_time(&self, until: Timestamp) -> bool {
         until.duration_since(self.edge.now()) < LEAST_TIME
     }
-}
-
-pub(crate) fn caller<'a>(message: &Message, holder: &'a Holder) -> Caller<'a> {
-    Caller { holder, priority: message.priority }
 }
 
 /// What an action of several requests comes to.

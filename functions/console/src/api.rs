@@ -1,10 +1,12 @@
 //! The JSON API: what automations and the command line use. `openapi.json` describes it.
 
+pub(crate) mod budget;
 pub(crate) mod calls;
 pub(crate) mod connect_links;
 pub(crate) mod credentials;
 pub(crate) mod kinds;
 pub(crate) mod queues;
+pub(crate) mod repositories;
 
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;

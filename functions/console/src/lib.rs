@@ -9,6 +9,7 @@ mod change;
 mod guard;
 mod invite;
 mod letter;
+mod page;
 mod pages;
 mod problem;
 pub mod queues;
@@ -30,6 +31,7 @@ use axum::routing::{get, post};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Backlog, Edge, Queue, Table};
 use bucketwheel::rotation::{Forecast, Terms, forecast};
+use bucketwheel::store::budget::Limits;
 use bucketwheel::store::tokens::Tokens;
 use jiff::{SignedDuration, Timestamp};
 use queues::Queues;
@@ -58,6 +60,8 @@ pub struct Console<T, Q, E> {
     pub doubt: Doubt,
     /// Where browsers and Bitbucket find this installation: scheme, host and port.
     pub public_url: Url,
+    /// How much Bitbucket allows.
+    pub limits: Limits,
 }
 
 impl<T, Q, E> Console<T, Q, E> {
@@ -131,10 +135,12 @@ where
                 .delete(api::credentials::delete::<T, Q, E>),
         )
         .route("/api/credentials/{id}/audit", get(api::credentials::audit::<T, Q, E>))
+        .route("/api/credentials/{id}/calls", get(api::calls::recent::<T, Q, E>))
+        .route("/api/credentials/{id}/repositories", get(api::repositories::list::<T, Q, E>))
         .route("/api/credentials/{id}/disable", post(api::credentials::disable::<T, Q, E>))
         .route("/api/credentials/{id}/enable", post(api::credentials::enable::<T, Q, E>))
         .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
-        .route("/api/budget", get(api::calls::budget::<T, Q, E>))
+        .route("/api/budget", get(api::budget::show::<T, Q, E>))
         .route("/api/call", post(api::calls::call::<T, Q, E>))
         .route("/api/calls", post(api::calls::submit::<T, Q, E>))
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))

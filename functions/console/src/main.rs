@@ -1,6 +1,7 @@
 //! Wiring of console: settings, adapters, and the Lambda runtime.
 
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsBacklog, SqsQueue};
+use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
 use console::queues::Queues;
 use console::session::Doubt;
@@ -22,6 +23,7 @@ async fn main() -> Result<(), Error> {
     let refresh = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
     let refresh_dlq = settings.text("BUCKETWHEEL_REFRESH_DLQ");
     let operator = settings.text("BUCKETWHEEL_OPERATOR_SECRET");
+    let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     settings.finish()?;
 
@@ -33,6 +35,7 @@ async fn main() -> Result<(), Error> {
         doubt: Doubt::default(),
         operator: Secrets::new(&account).json(&operator).await?,
         public_url,
+        limits: Limits { per_hour },
     };
     let queues = Queues {
         events: SqsBacklog::new(&account, events, events_dlq),

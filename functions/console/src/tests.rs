@@ -12,6 +12,7 @@ use bucketwheel::memory::{MemoryBacklog, MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge, Table};
 use bucketwheel::rotation::Upkeep;
 use bucketwheel::seal::Keyring;
+use bucketwheel::store::budget::Limits;
 use bucketwheel::store::tokens::{Rings, SealedPair};
 use bucketwheel::store::{credentials, tokens};
 use bucketwheel::token::{AccessToken, TokenSet};
@@ -80,6 +81,7 @@ impl World {
             operator: operator(),
             doubt: session::Doubt::default(),
             public_url: "https://bw.example".parse().expect("an address"),
+            limits: Limits { per_hour: 1_000 },
         };
         let router = router(console, queues);
         Self { table, calls, nudges, events, dead_calls, edge, router }

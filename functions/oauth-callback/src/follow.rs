@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is done for a credential that was just connected: a word for the call's id, and the call.
 fn following() -> [(&'static str, Action); 1] {
-    [("repositories", Action::RefreshRepositories {})]
+    [("list-repositories", Action::RefreshRepositories {})]
 }
 
 impl<T: Table, Q: Queue, E: Edge> Connect<T, Q, E> {

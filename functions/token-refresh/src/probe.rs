@@ -1,7 +1,7 @@
 //! A token that was made by hand is tried at Bitbucket's API: its owner may revoke it at any time, and no
 //! call should have to find that out.
 
-use bucketwheel::call::{Answer, ApiPath, Judgement, Method, Priority, judge};
+use bucketwheel::call::{Allowance, Answer, ApiPath, Judgement, Method, Priority, Wire, judge};
 use bucketwheel::credential::{Cause, Credential, CredentialId, Health};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
@@ -9,13 +9,9 @@ use bucketwheel::rotation::{Chain, Seen, probed};
 use bucketwheel::store::budget::{self, Scope, Ticket};
 use bucketwheel::store::{credentials, tokens};
 use bucketwheel::token::{AccessToken, Authorization};
-use jiff::SignedDuration;
 
 use crate::Refresher;
 use crate::tell::Verdict;
-
-/// How long nothing is sent after a 429 that does not say.
-const CLOSED: SignedDuration = SignedDuration::from_secs(60);
 
 impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
     /// Tries a token whose time has come, or that somebody asks for. Gives the chain as it is afterwards
@@ -55,15 +51,18 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     async fn try_out(&self, credential: &Credential, token: AccessToken) -> Result<Seen, TableError> {
         let path = credential.kind.probe_path(&credential.workspace, &credential.resource);
         let Ok(path) = ApiPath::parse(&path) else { return Ok(Seen::Unclear) };
-        let (id, now) = (&credential.id, self.edge.now());
-        let room = budget::take_for(&self.table, id, self.limits, Priority::Background, now).await?;
-        if let Ticket::Wait(_) = room {
-            return Ok(Seen::Unclear);
+        let (limits, priority, now) = (self.limits, Priority::Background, self.edge.now());
+        let allowance = Allowance::of(&Wire::get(path.clone(), &[]));
+        if let Some(allowance) = allowance {
+            let room = budget::take(&self.table, limits, credential, allowance, priority, now).await?;
+            if let Ticket::Wait(_) = room {
+                return Ok(Seen::Unclear);
+            }
         }
         let authorization = Authorization::new(credential.kind.scheme(), token);
         match self.api.probe(&authorization, &path).await {
             Ok(answer) => {
-                self.heed(credential, &answer).await?;
+                self.heed(credential, allowance, &answer).await?;
                 Ok(Seen::of(&answer))
             }
             Err(error) => {
@@ -74,11 +73,18 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     }
 
     /// Notes for everybody that Bitbucket has had enough of this credential.
-    async fn heed(&self, credential: &Credential, answer: &Answer) -> Result<(), TableError> {
-        let Judgement::Transient { after, limited: true, .. } = judge(Method::Get, answer) else {
-            return Ok(());
-        };
-        let (scope, now) = (Scope::Credential(credential.id.clone()), self.edge.now());
-        budget::close(&self.table, &scope, now + after.unwrap_or(CLOSED), now).await
+    async fn heed(
+        &self,
+        credential: &Credential,
+        allowance: Option<Allowance>,
+        answer: &Answer,
+    ) -> Result<(), TableError> {
+        if let (Judgement::Transient { after, limited: true, .. }, Some(allowance)) =
+            (judge(Method::Get, answer), allowance)
+        {
+            let scope = Scope::own(&credential.id, allowance);
+            budget::close(&self.table, &scope, after, self.edge.now()).await?;
+        }
+        Ok(())
     }
 }

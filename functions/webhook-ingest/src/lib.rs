@@ -18,6 +18,7 @@ mod known;
 mod onward;
 mod request;
 mod ring;
+mod stale;
 mod waiting;
 
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub const ATTEMPT: Duration = Duration::from_millis(900);
 const PATIENCE: Duration = Duration::from_secs(7);
 /// Time for the hook and its secrets.
 const LOOKUP: Duration = Duration::from_millis(2_500);
-/// Time for the note that a new secret has matched.
+/// Time for a note: that a new secret has matched, that a list has changed.
 const NOTE: Duration = Duration::from_millis(300);
 
 /// What became of a delivery.
@@ -175,6 +176,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             "delivery"
         );
         self.count(answer);
+        self.note_stale(request, answer).await;
         answer
     }
 

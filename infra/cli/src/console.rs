@@ -37,6 +37,15 @@ pub(crate) struct ConnectLink {
     pub(crate) expires_at: jiff::Timestamp,
 }
 
+/// A list, of which each answer is a page.
+#[derive(Debug, Deserialize)]
+pub(crate) struct List {
+    pub(crate) values: Vec<Value>,
+    /// Why a list of repositories is empty.
+    pub(crate) blind: Option<Problem>,
+    next: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Refused {
     error: Problem,
@@ -57,26 +66,24 @@ impl Console {
 
     /// All credentials, or those that fit the filter.
     pub(crate) async fn credentials(&self, filter: &[(&'static str, String)]) -> Result<Vec<Value>, Error> {
-        #[derive(Deserialize)]
-        struct Page {
-            values: Vec<Value>,
-            next: Option<String>,
+        let asked = || self.client.get(self.url("credentials")).query(filter);
+        Ok(self.whole(asked).await?.values)
+    }
+
+    /// All repositories that a credential sees.
+    pub(crate) async fn repositories(&self, id: &str) -> Result<List, Error> {
+        self.whole(|| self.client.get(self.url(&format!("credentials/{id}/repositories")))).await
+    }
+
+    /// Every page of a list.
+    async fn whole(&self, asked: impl Fn() -> RequestBuilder) -> Result<List, Error> {
+        let mut whole: List = self.send(asked().query(&[("limit", "100")])).await?;
+        while let Some(after) = whole.next.take() {
+            let page: List = self.send(asked().query(&[("limit", "100"), ("after", after.as_str())])).await?;
+            whole.values.extend(page.values);
+            whole.next = page.next;
         }
-        let mut all = Vec::new();
-        let mut query = vec![("limit", "100".to_owned())];
-        query.extend_from_slice(filter);
-        let first = query.len();
-        loop {
-            let page: Page = self.send(self.client.get(self.url("credentials")).query(&query)).await?;
-            all.extend(page.values);
-            match page.next {
-                Some(next) => {
-                    query.truncate(first);
-                    query.push(("after", next));
-                }
-                None => return Ok(all),
-            }
-        }
+        Ok(whole)
     }
 
     pub(crate) async fn credential(&self, id: &str) -> Result<Value, Error> {

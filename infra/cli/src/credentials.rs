@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::console::{Console, Error};
+use crate::console::{Console, Error, List};
 use crate::profile::Profile;
 use crate::verbs::say;
 
@@ -20,6 +20,11 @@ pub(crate) enum Credentials {
     },
     /// Show all that is known of one
     Show {
+        /// The credential's id
+        id: String,
+    },
+    /// List the repositories that one sees
+    Repositories {
         /// The credential's id
         id: String,
     },
@@ -77,6 +82,7 @@ pub(crate) async fn obey(profile: &Profile, verb: Credentials) -> Result<(), Err
             list(&console.credentials(&filter).await?);
         }
         Credentials::Show { id } => say(&format!("{:#}", console.credential(&id).await?)),
+        Credentials::Repositories { id } => repositories(&console.repositories(&id).await?),
         Credentials::Audit { id } => {
             console.audit(&id).await?.iter().for_each(|line| say(&line.to_string()));
         }
@@ -106,6 +112,17 @@ pub(crate) async fn obey(profile: &Profile, verb: Credentials) -> Result<(), Err
 
 fn told(id: &str, credential: &Value) {
     say(&format!("{id} is {}.", credential["status"]["health"].as_str().unwrap_or_default()));
+}
+
+fn repositories(list: &List) {
+    if let Some(problem) = &list.blind {
+        say(&format!("{} {}", problem.cause, problem.resolution));
+    }
+    for one in &list.values {
+        let text = |name: &str| one[name].as_str().unwrap_or_default();
+        let (uuid, name, branch) = (text("uuid"), text("full_name"), text("main_branch"));
+        say(format!("{uuid:<38}  {name:<50}  {branch}").trim_end());
+    }
 }
 
 fn list(all: &[Value]) {

@@ -14,7 +14,7 @@ use item::{attributes, decode_cursor, encode_cursor, item, key_item};
 use super::{Account, client};
 use crate::ports::{Attributes, Cursor, Key, Page, Query, Table, TableError, Write};
 
-/// One table, with the indexes `due` and `listing`.
+/// One table, with the indexes `due`, `listing` and `recent`.
 #[derive(Debug, Clone)]
 pub struct DynamoTable {
     client: Client,
@@ -149,6 +149,11 @@ impl Table for DynamoTable {
                 .index_name("listing")
                 .key_condition_expression("listing = :listing")
                 .expression_attribute_values(":listing", AttributeValue::S(name.clone())),
+            Query::Recent(name) => request
+                .index_name("recent")
+                .scan_index_forward(false)
+                .key_condition_expression("recent_of = :recent")
+                .expression_attribute_values(":recent", AttributeValue::S(name.clone())),
         };
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let start = after.map(decode_cursor).transpose()?;

@@ -3,6 +3,8 @@
 //! The table beside this file says method, path and scopes of each operation; `shared/examples/operations.rs`
 //! makes it from Bitbucket's OpenAPI description. What is not in the table is sent: Bitbucket may be newer.
 
+use std::sync::LazyLock;
+
 use super::{ApiPath, Method, Problem};
 use crate::credential::{Credential, Entry, Kind, Scopes};
 
@@ -44,16 +46,18 @@ pub fn all() -> impl Iterator<Item = Operation> {
         let read = if one.method == Method::Get.as_str() { Method::Get } else { Method::Post };
         path.starts_with("addon") || REMOVED.iter().any(|(pattern, ..)| is_removed(pattern, path, read))
     };
-    table().filter(move |one| !gone(one))
+    OPERATIONS.iter().copied().filter(move |one| !gone(one))
 }
 
-fn table() -> impl Iterator<Item = Operation> {
-    TABLE.lines().filter_map(|line| {
+/// The table, read once.
+static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+    let operations = TABLE.lines().filter_map(|line| {
         let mut columns = line.split('\t');
         let (method, path, oauth) = (columns.next()?, columns.next()?, columns.next()?);
         Some(Operation { method, path, oauth, api_token: columns.next()? })
-    })
-}
+    });
+    operations.collect()
+});
 
 /// Endpoints that Bitbucket has removed: path, change, what to use.
 /// (<https://developer.atlassian.com/cloud/bitbucket/changelog>)
@@ -127,7 +131,7 @@ fn refused(method: Method, path: &ApiPath, kind: Kind, granted: &Scopes) -> Opti
 
 /// The operation with the most literal template that fits.
 fn find(method: Method, path: &str) -> Option<Operation> {
-    let operations = table().filter(|one| one.method == method.as_str());
+    let operations = OPERATIONS.iter().copied().filter(|one| one.method == method.as_str());
     let fitting = operations.filter_map(|one| Some((fit(one.path.trim_matches('/'), path)?, one)));
     fitting.max_by_key(|(literal, _)| *literal).map(|(_, one)| one)
 }

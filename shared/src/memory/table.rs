@@ -1,4 +1,4 @@
-//! The port [`Table`] as a map, with the indexes `due` and `listing`.
+//! The port [`Table`] as a map, with the indexes `due`, `listing` and `recent`.
 
 mod items;
 
@@ -141,9 +141,11 @@ fn check_names(attributes: &Attributes) -> Result<(), TableError> {
 
 /// An index's keys have their type, or are not there at all.
 fn check_indexes(attributes: &Attributes) -> Result<(), TableError> {
-    let text = |name| attributes.get(name).is_none_or(|v| v.as_str().is_some_and(|t| !t.is_empty()));
-    if !text("due_shard") || !text("listing") || !attributes.get("due_at").is_none_or(Value::is_number) {
-        return rejected("due_shard and listing are texts and due_at is a number");
+    let text = |name: &&str| attributes.get(*name).is_none_or(|v| v.as_str().is_some_and(|t| !t.is_empty()));
+    let number = |name: &&str| attributes.get(*name).is_none_or(Value::is_number);
+    if !["due_shard", "listing", "recent_of"].iter().all(text) || !["due_at", "recent_at"].iter().all(number)
+    {
+        return rejected("due_shard, listing and recent_of are texts, due_at and recent_at are numbers");
     }
     Ok(())
 }
@@ -195,18 +197,20 @@ fn applied(items: &Items, write: Write) -> Result<(Key, Option<Attributes>), Tab
 struct Place {
     /// What was asked for. DynamoDB, too, takes no cursor of another partition.
     of: String,
-    due_at: i64,
+    /// The time that it is sorted by, if there is one.
+    at: i64,
     pk: String,
     sk: String,
 }
 
 impl Place {
     fn new(query: &Query, key: &Key, attributes: &Attributes) -> Self {
-        let due_at = match query {
-            Query::Due { .. } => attributes.get("due_at").and_then(Value::as_i64).unwrap_or_default(),
+        let at = match query {
+            Query::Due { .. } => number(attributes, "due_at"),
+            Query::Recent(_) => -number(attributes, "recent_at"),
             Query::Partition { .. } | Query::Listing(_) => 0,
         };
-        Self { of: asked(query).to_owned(), due_at, pk: key.pk.clone(), sk: key.sk.clone() }
+        Self { of: asked(query).to_owned(), at, pk: key.pk.clone(), sk: key.sk.clone() }
     }
 
     fn encode(&self) -> Option<Cursor> {
@@ -229,8 +233,12 @@ fn asked(query: &Query) -> &str {
     match query {
         Query::Partition { pk, .. } => pk,
         Query::Due { shard, .. } => shard,
-        Query::Listing(name) => name,
+        Query::Listing(name) | Query::Recent(name) => name,
     }
+}
+
+fn number(attributes: &Attributes, name: &str) -> i64 {
+    attributes.get(name).and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// As in DynamoDB, a page that is full names a next one even where nothing follows.
@@ -243,13 +251,20 @@ fn page(items: &Items, query: &Query, limit: usize, after: Option<&Place>) -> Pa
             items.from(from(Key::new(pk.as_str(), prefix.as_str()))).take_while(ours).take(limit).collect()
         }
         Query::Due { shard, until } => {
-            let after =
-                after.map_or(Bound::Unbounded, |place| Bound::Excluded((place.due_at, behind(place))));
+            let after = after.map_or(Bound::Unbounded, |place| Bound::Excluded((place.at, behind(place))));
             items.due(shard, after, *until).take(limit).collect()
         }
         Query::Listing(name) => {
             let ours = |(_, item): &(_, &Attributes)| item.get("listing").is_some_and(|of| of == name);
             items.from(from(Key::new("", ""))).filter(ours).take(limit).collect()
+        }
+        Query::Recent(name) => {
+            let ours = |(_, item): &(_, &Attributes)| item.get("recent_of").is_some_and(|of| of == name);
+            let order = |(key, item): &(&Key, &Attributes)| (-number(item, "recent_at"), (*key).clone());
+            let mut all: Vec<_> = items.from(Bound::Unbounded).filter(ours).collect();
+            all.sort_by_key(order);
+            let later = |one: &_| after.is_none_or(|place| order(one) > (place.at, behind(place)));
+            all.into_iter().filter(later).take(limit).collect()
         }
     };
     let last = found.last().filter(|_| found.len() == limit);
@@ -258,13 +273,15 @@ fn page(items: &Items, query: &Query, limit: usize, after: Option<&Place>) -> Pa
     Page { items, next }
 }
 
-/// The index `due` holds the keys alone: those of the table and its own.
+/// The index `due` holds the keys alone: those of the table and its own; `recent` a little more.
 fn projected(query: &Query, attributes: &Attributes) -> Attributes {
-    let mut attributes = attributes.clone();
-    if matches!(query, Query::Due { .. }) {
-        attributes.retain(|name, _| name == "due_shard" || name == "due_at");
-    }
-    attributes
+    let held: &[&str] = match query {
+        Query::Due { .. } => &["due_shard", "due_at"],
+        Query::Recent(_) => &["recent_of", "recent_at", "summary", "expires_at"],
+        Query::Partition { .. } | Query::Listing(_) => return attributes.clone(),
+    };
+    let held = attributes.iter().filter(|(name, _)| held.contains(&name.as_str()));
+    held.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -1,50 +1,95 @@
-//! `BUDGET#…`: how much of Bitbucket's hourly allowance is used.
+//! `BUDGET#…`: how much of Bitbucket's hourly allowances is used.
 //!
-//! Bitbucket counts requests over a rolling hour
-//! (<https://support.atlassian.com/bitbucket-cloud/docs/api-request-limits/>). Here each hour is an item with
-//! a counter per minute. A request is counted before it is sent, by one atomic addition that returns the
-//! whole item, so however many workers there are, none sends what would go over the limit. The minute of
-//! an hour ago counts in full: we believe to have used a little more than Bitbucket does.
+//! A request is counted before it is sent: for its credential, and for whom Bitbucket counts, which may be
+//! many credentials together. Of what they share, the less urgent leave a part to the more urgent, and those
+//! who have used much leave a fifth to those who have used little. What Bitbucket itself says of its limits
+//! counts more than the numbers of its documentation.
 
+mod book;
+
+use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
-use super::{EXPIRES_AT, live};
-use crate::call::Priority;
-use crate::credential::CredentialId;
-use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
+use self::book::{Book, HOUR, MINUTE};
+use crate::call::{Allowance, Priority};
+use crate::credential::{Credential, CredentialId, Entry};
+use crate::ports::{Table, TableError};
 
 /// Who is counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// All calls of the OAuth consumer: one of Atlassian's pages says that this is whom Bitbucket counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// All calls of the OAuth consumer. Atlassian's pages disagree on whether Bitbucket counts these or the
+    /// account's (<https://support.atlassian.com/bitbucket-cloud/kb/bitbucket-cloud-rate-limit-troubleshooting/>);
+    /// this is the stricter.
     Consumer,
-    /// The calls of one credential. It may not use up what belongs to all.
+    /// All calls of one account with its API tokens.
+    Account(String),
+    /// The calls of one credential. An access token has an allowance of its own.
     Credential(CredentialId),
+}
+
+impl Who {
+    /// Whom Bitbucket counts when this credential calls.
+    pub fn counted(credential: &Credential) -> Self {
+        match credential.kind.entry() {
+            Entry::Consent | Entry::Consumer => Who::Consumer,
+            Entry::EmailAndToken => Who::Account(credential.account.uuid.clone()),
+            Entry::Token => Who::Credential(credential.id.clone()),
+        }
+    }
+}
+
+/// Who is counted, and against what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// Who.
+    pub who: Who,
+    /// Against what.
+    pub allowance: Allowance,
+}
+
+impl Scope {
+    fn whole(credential: &Credential, allowance: Allowance) -> Self {
+        Self { who: Who::counted(credential), allowance }
+    }
+
+    /// What one credential uses of an allowance, shared or not.
+    pub fn own(id: &CredentialId, allowance: Allowance) -> Self {
+        Self { who: Who::Credential(id.clone()), allowance }
+    }
 }
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests per rolling hour of all credentials together.
+    /// Requests to repositories per rolling hour of all the OAuth consumer's credentials together.
     pub per_hour: u32,
 }
 
 impl Limits {
-    /// What a call of this priority may bring the count to: of the whole, an automation leaves a tenth to
-    /// people, what can wait leaves three tenths, and a single credential leaves a fifth to the others.
-    fn most(self, scope: &Scope, priority: Priority) -> u32 {
-        let tenths = match priority {
-            Priority::Interactive => 10,
-            Priority::Automation => 9,
-            Priority::Background => 7,
-        };
-        let whole = match scope {
-            Scope::Consumer => self.per_hour,
-            Scope::Credential(_) => self.per_hour / 5 * 4,
-        };
-        (whole / 10 * tenths).max(1)
+    fn of(self, scope: &Scope, learnt: Option<u32>) -> u32 {
+        learnt.unwrap_or(match scope {
+            Scope { who: Who::Consumer, allowance: Allowance::Repositories } => self.per_hour,
+            Scope { allowance, .. } => allowance.per_hour(),
+        })
     }
+}
+
+/// What a call of this priority may bring the count to. An automation leaves a tenth to people, what can
+/// wait leaves three tenths; and of what is shared, whoever has used much leaves a fifth to the others.
+fn most(limit: u32, priority: Priority, much: bool) -> u32 {
+    let percent = match priority {
+        Priority::Interactive => 100,
+        Priority::Automation => 90,
+        Priority::Background => 70,
+    };
+    let percent = if much { percent * 80 / 100 } else { percent };
+    u32::try_from(u64::from(limit) * percent / 100).unwrap_or(u32::MAX).max(1)
+}
+
+/// Whether a credential has used much of what it shares: more than a twentieth.
+fn is_much(own: i64, limit: u32) -> bool {
+    own > i64::from(limit / 20)
 }
 
 /// What the ledger says.
@@ -56,154 +101,132 @@ pub enum Ticket {
     Wait(SignedDuration),
 }
 
-/// How much of an hour's allowance is used.
+/// Counts a request, if there is room for it.
+pub async fn take(
+    table: &impl Table,
+    limits: Limits,
+    credential: &Credential,
+    allowance: Allowance,
+    priority: Priority,
+    now: Timestamp,
+) -> Result<Ticket, TableError> {
+    let (own, whole) = (Scope::own(&credential.id, allowance), Scope::whole(credential, allowance));
+    let shared = own != whole;
+    let (mut mine, mut all) = try_join(Book::read(table, &own, now), async {
+        if shared { Book::read(table, &whole, now).await } else { Ok(Book::default()) }
+    })
+    .await?;
+    if let Some(until) = mine.shut(priority, now).max(all.shut(priority, now)) {
+        return Ok(Ticket::Wait(until.duration_since(now)));
+    }
+    mine.add(table, &own, 1, now).await?;
+    if shared {
+        all.add(table, &whole, 1, now).await?;
+    }
+    let (counted, scope) = if shared { (&all, &whole) } else { (&mine, &own) };
+    let limit = limits.of(scope, counted.learnt());
+    let most = most(limit, priority, shared && is_much(mine.used(now), limit));
+    let over = counted.used(now) - i64::from(most);
+    if over <= 0 {
+        return Ok(Ticket::Taken(u32::try_from(-over).unwrap_or_default()));
+    }
+    let wait = counted.room_after(over, now);
+    mine.add(table, &own, -1, now).await?;
+    if shared {
+        all.add(table, &whole, -1, now).await?;
+    }
+    Ok(Ticket::Wait(wait))
+}
+
+/// How long nothing is sent after Bitbucket's first refusal that does not say. It documents no `Retry-After`.
+const CLOSED: i64 = MINUTE;
+
+/// Notes that Bitbucket takes nothing more for `after`. Where it does not say how long: for a minute, and
+/// twice as long each time it refuses again, up to an hour. Gives when it ends.
+pub async fn close(
+    table: &impl Table,
+    scope: &Scope,
+    after: Option<SignedDuration>,
+    now: Timestamp,
+) -> Result<Timestamp, TableError> {
+    let refusals = Book::read(table, scope, now).await?.refusals(now);
+    let grown = SignedDuration::from_secs((CLOSED << refusals.min(6)).min(HOUR));
+    let until = now + after.unwrap_or(grown);
+    book::close(table, scope, until, refusals + 1, now).await?;
+    Ok(until)
+}
+
+/// What an answer says of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// `X-RateLimit-Limit`: requests per hour.
+    pub per_hour: Option<u32>,
+    /// `X-RateLimit-NearLimit`: whether less than a fifth is left, by whomever it was used.
+    pub near: bool,
+}
+
+/// For how long it is believed that little is left, unless an answer says otherwise.
+const NEAR: SignedDuration = SignedDuration::from_mins(10);
+
+/// Notes what Bitbucket said of an allowance when this credential called.
+pub async fn learn(
+    table: &impl Table,
+    credential: &Credential,
+    allowance: Allowance,
+    told: Told,
+    now: Timestamp,
+) -> Result<(), TableError> {
+    let near_until = told.near.then(|| now + NEAR);
+    book::learn(table, &Scope::whole(credential, allowance), told.per_hour, near_until, now).await
+}
+
+/// How much of an allowance is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
     /// Requests in the last hour.
     pub requests: u32,
+    /// How many Bitbucket allows in an hour: to the credential, or to all that share it.
+    pub per_hour: u32,
     /// Bitbucket said to wait until then.
     pub closed_until: Option<Timestamp>,
+    /// Bitbucket said that little is left; until then, what can wait waits.
+    pub near_limit_until: Option<Timestamp>,
+    /// When an automation's next call finds room; none if it does now.
+    pub free_at: Option<Timestamp>,
 }
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 3600;
-const CLOSED_UNTIL: &str = "closed_until";
-
-/// Counts a request, if there is room for it.
-pub async fn take(
+/// What was used in the last hour: by a credential, or by all of the OAuth consumer.
+pub async fn used(
     table: &impl Table,
-    scope: &Scope,
     limits: Limits,
-    priority: Priority,
+    credential: Option<&Credential>,
+    allowance: Allowance,
     now: Timestamp,
-) -> Result<Ticket, TableError> {
-    if let Some(until) = closed_until(table, scope, now).await? {
-        return Ok(Ticket::Wait(until.duration_since(now)));
-    }
-    let before = minutes(table, scope, now.as_second() - HOUR).await?;
-    let mut counts = add(table, scope, now, 1).await?;
-    counts.extend(before);
-    let (most, window) = (limits.most(scope, priority), recent(&counts, now));
-    let used: i64 = window.iter().map(|(_, count)| count).sum();
-    if used <= i64::from(most) {
-        return Ok(Ticket::Taken(u32::try_from(i64::from(most) - used).unwrap_or_default()));
-    }
-    add(table, scope, now, -1).await?;
-    Ok(Ticket::Wait(room_after(&window, used - i64::from(most), now)))
-}
-
-/// Counts a request of a credential, if there is room for it among its own and among all.
-pub async fn take_for(
-    table: &impl Table,
-    credential: &CredentialId,
-    limits: Limits,
-    priority: Priority,
-    now: Timestamp,
-) -> Result<Ticket, TableError> {
-    let own = Scope::Credential(credential.clone());
-    if let Ticket::Wait(wait) = take(table, &own, limits, priority, now).await? {
-        return Ok(Ticket::Wait(wait));
-    }
-    let ticket = take(table, &Scope::Consumer, limits, priority, now).await?;
-    if let Ticket::Wait(_) = ticket {
-        give_back(table, &own, now).await?;
-    }
-    Ok(ticket)
-}
-
-/// Takes a count back, of a request that was not sent after all.
-pub async fn give_back(table: &impl Table, scope: &Scope, now: Timestamp) -> Result<(), TableError> {
-    add(table, scope, now, -1).await.map(drop)
-}
-
-/// Notes that Bitbucket takes nothing more until `until`.
-pub async fn close(
-    table: &impl Table,
-    scope: &Scope,
-    until: Timestamp,
-    now: Timestamp,
-) -> Result<(), TableError> {
-    let set = json!({ CLOSED_UNTIL: until.as_second(), EXPIRES_AT: until.as_second() + HOUR });
-    let Value::Object(set) = set else { unreachable!("attributes are an object") };
-    let condition = Condition::Any(vec![
-        Condition::Lacks(CLOSED_UNTIL),
-        Condition::AtMost(CLOSED_UNTIL, until.as_second()),
-        Condition::AtMost(CLOSED_UNTIL, now.as_second()),
-    ]);
-    let update = Write::Update { key: key(scope, "CLOSED"), set, remove: Vec::new(), condition };
-    match table.write(vec![update]).await {
-        // Somebody knows of a later time.
-        Err(TableError::Refused) => Ok(()),
-        written => written,
-    }
-}
-
-/// What was used in the last hour.
-pub async fn used(table: &impl Table, scope: &Scope, now: Timestamp) -> Result<Used, TableError> {
-    let mut counts = minutes(table, scope, now.as_second() - HOUR).await?;
-    counts.extend(minutes(table, scope, now.as_second()).await?);
-    let requests: i64 = recent(&counts, now).iter().map(|(_, count)| count).sum();
-    let closed_until = closed_until(table, scope, now).await?;
-    Ok(Used { requests: u32::try_from(requests).unwrap_or_default(), closed_until })
-}
-
-async fn closed_until(
-    table: &impl Table,
-    scope: &Scope,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, TableError> {
-    let found = live(table.get(&key(scope, "CLOSED")).await?, now);
-    let until = found.and_then(|found| Timestamp::from_second(found.get(CLOSED_UNTIL)?.as_i64()?).ok());
-    Ok(until.filter(|until| *until > now))
-}
-
-/// Minutes since 1970 with their counts.
-type Minutes = Vec<(i64, i64)>;
-
-async fn add(table: &impl Table, scope: &Scope, now: Timestamp, by: i64) -> Result<Minutes, TableError> {
-    let (hour, minute) = (now.as_second() / HOUR, now.as_second() / MINUTE);
-    let place = key(scope, &format!("HOUR#{hour}"));
-    let mut set = Attributes::new();
-    set.insert(EXPIRES_AT.to_owned(), Value::from((hour + 3) * HOUR));
-    read(table.add(&place, &format!("m{minute}"), by, set).await?)
-}
-
-async fn minutes(table: &impl Table, scope: &Scope, second: i64) -> Result<Minutes, TableError> {
-    let place = key(scope, &format!("HOUR#{}", second / HOUR));
-    read(table.get(&place).await?.unwrap_or_default())
-}
-
-fn read(attributes: Attributes) -> Result<Minutes, TableError> {
-    let minute =
-        |(name, count): (String, Value)| Some((name.strip_prefix('m')?.parse().ok()?, count.as_i64()?));
-    Ok(attributes.into_iter().filter_map(minute).collect())
-}
-
-/// The counts of the last hour, the oldest first.
-fn recent(counts: &[(i64, i64)], now: Timestamp) -> Minutes {
-    let since = (now.as_second() - HOUR) / MINUTE;
-    let mut recent: Minutes = counts.iter().filter(|(minute, _)| *minute >= since).copied().collect();
-    recent.sort_unstable();
-    recent
-}
-
-/// How long until so many requests are more than an hour ago.
-fn room_after(window: &[(i64, i64)], mut over: i64, now: Timestamp) -> SignedDuration {
-    for (minute, count) in window {
-        over -= count;
-        if over <= 0 {
-            let leaves = (minute + 1) * MINUTE + HOUR;
-            return SignedDuration::from_secs((leaves - now.as_second()).max(1));
-        }
-    }
-    SignedDuration::from_secs(MINUTE)
-}
-
-fn key(scope: &Scope, sk: &str) -> Key {
-    match scope {
-        Scope::Consumer => Key::new("BUDGET#consumer", sk),
-        Scope::Credential(id) => Key::new(format!("BUDGET#credential#{id}"), sk),
-    }
+) -> Result<Used, TableError> {
+    let whole = match credential {
+        Some(credential) => Scope::whole(credential, allowance),
+        None => Scope { who: Who::Consumer, allowance },
+    };
+    let own = credential.map(|credential| Scope::own(&credential.id, allowance));
+    let all = Book::read_on(table, &whole, now).await?;
+    let mine = match own.filter(|own| *own != whole) {
+        Some(own) => Some(Book::read_on(table, &own, now).await?),
+        None => None,
+    };
+    let limit = limits.of(&whole, all.learnt());
+    let much = mine.as_ref().is_some_and(|mine| is_much(mine.used(now) + 1, limit));
+    let over = all.used(now) + 1 - i64::from(most(limit, Priority::Automation, much));
+    let room = (over > 0).then(|| now + all.room_after(over, now));
+    let shut = |book: &Book| book.shut(Priority::Automation, now);
+    let shut = shut(&all).max(mine.as_ref().and_then(shut));
+    let requests = mine.as_ref().unwrap_or(&all).used(now);
+    Ok(Used {
+        requests: u32::try_from(requests).unwrap_or_default(),
+        per_hour: limit,
+        closed_until: shut,
+        near_limit_until: all.near_until(now),
+        free_at: room.max(shut),
+    })
 }
 
 #[cfg(feature = "memory")]

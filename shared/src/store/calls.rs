@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 
 use super::{EXPIRES_AT, from_attributes, live};
 pub use crate::call::Entry;
-use crate::call::{CallId, Outcome, Pages, Sent};
-use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
+use crate::call::{CallId, Outcome, Pages, Sent, State};
+use crate::credential::CredentialId;
+use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
 
 /// How long an outcome can be asked for, and how long an id stays taken.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const OUTCOME: &str = "outcome";
+const RECENT_OF: &str = "recent_of";
+const RECENT_AT: &str = "recent_at";
+const SUMMARY: &str = "summary";
 const SENT_AT: &str = "sent_at";
 const SENT_UNTIL: &str = "sent_until";
 const SENT_BY: &str = "sent_by";
@@ -145,9 +149,24 @@ fn text(outcome: &Outcome) -> String {
     }
 }
 
-/// Stores the outcome.
-pub async fn finish(table: &impl Table, outcome: &Outcome, now: Timestamp) -> Result<(), TableError> {
-    let set = entry(json!({ OUTCOME: text(outcome) }), now);
+/// Stores the outcome. `what` says in a few words what was called; it goes into the list of recent calls.
+pub async fn finish(
+    table: &impl Table,
+    outcome: &Outcome,
+    what: &str,
+    now: Timestamp,
+) -> Result<(), TableError> {
+    let Outcome { state, status, error, finished_at, .. } = outcome;
+    let error = error.as_ref().map(|error| error.code.as_str());
+    let summary =
+        Summary { what: what.to_owned(), state: *state, status: *status, error: error.map(Into::into) };
+    let set = json!({
+        OUTCOME: text(outcome),
+        RECENT_OF: recent_of(&outcome.credential),
+        RECENT_AT: finished_at.as_millisecond(),
+        SUMMARY: summary,
+    });
+    let set = entry(set, now);
     let update = Write::Update {
         key: key(&outcome.id),
         set,
@@ -155,6 +174,55 @@ pub async fn finish(table: &impl Table, outcome: &Outcome, now: Timestamp) -> Re
         condition: Condition::Lacks(OUTCOME),
     };
     table.write(vec![update]).await
+}
+
+/// A call that is over, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent {
+    /// The caller's name for it.
+    pub id: CallId,
+    /// What it was.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// When the verdict fell.
+    pub finished_at: Timestamp,
+}
+
+/// What a call was and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The method and path, or the name of the action.
+    pub what: String,
+    /// The verdict.
+    pub state: State,
+    /// Bitbucket's HTTP status, if it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The code of what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A page of a credential's calls that are over, the latest first, as far back as outcomes are kept.
+pub async fn recent(
+    table: &impl Table,
+    credential: &CredentialId,
+    limit: u32,
+    after: Option<&Cursor>,
+    now: Timestamp,
+) -> Result<(Vec<Recent>, Option<Cursor>), TableError> {
+    let page = table.query(&Query::Recent(recent_of(credential)), limit, after).await?;
+    let read = |(key, found): (Key, Attributes)| {
+        let mut found = live(Some(found), now)?;
+        let id = key.pk.strip_prefix("CALL#")?.parse().ok()?;
+        let finished_at = millisecond(found.get(RECENT_AT)?.as_i64()?);
+        Some(Recent { id, summary: serde_json::from_value(found.remove(SUMMARY)?).ok()?, finished_at })
+    };
+    Ok((page.items.into_iter().filter_map(read).collect(), page.next))
+}
+
+fn recent_of(credential: &CredentialId) -> String {
+    format!("CALLS#{credential}")
 }
 
 fn entry(attributes: Value, now: Timestamp) -> Attributes {

@@ -7,7 +7,7 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{EXPIRES_AT, credential_pk, from_attributes, live, to_attributes};
 use crate::call::CallId;
@@ -18,6 +18,12 @@ use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError,
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const SEEN_AT: &str = "seen_at";
 const PREFIX: &str = "REPO#";
+const LISTING: &str = "listing";
+/// The place in the index `listing` of the lists that have changed.
+const STALE: &str = "STALE";
+const AT: &str = "at";
+/// How long a mark is kept that nobody looks at.
+const DAY: i64 = 24 * 3600;
 /// How many are removed at once.
 const AT_ONCE: usize = 10;
 
@@ -124,6 +130,41 @@ pub async fn put_walk(
     table.write(vec![Write::Put { key: progress(call), attributes, condition: Condition::Always }]).await
 }
 
+/// A list that is to be read anew, because an event said that it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// Whose list.
+    pub credential: CredentialId,
+    /// When the last such event came, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// Notes that a credential's list has changed.
+pub async fn mark(table: &impl Table, id: &CredentialId, now: Timestamp) -> Result<(), TableError> {
+    let marked = json!({ LISTING: STALE, AT: now.as_millisecond(), EXPIRES_AT: now.as_second() + DAY });
+    let Value::Object(attributes) = marked else { unreachable!("a mark is an object") };
+    table.write(vec![Write::Put { key: marked_at(id), attributes, condition: Condition::Always }]).await
+}
+
+/// Up to `limit` lists that have changed.
+pub async fn marked(table: &impl Table, limit: u32) -> Result<Vec<Stale>, TableError> {
+    let page = table.query(&Query::Listing(STALE.to_owned()), limit, None).await?;
+    let stale = |(key, found): (Key, Attributes)| {
+        let credential = key.pk.strip_prefix("CRED#")?.parse().ok()?;
+        Some(Stale { credential, at: found.get(AT)?.as_i64()? })
+    };
+    Ok(page.items.into_iter().filter_map(stale).collect())
+}
+
+/// Takes a mark away, unless another event has come since.
+pub async fn unmark(table: &impl Table, stale: &Stale) -> Result<(), TableError> {
+    let condition = Condition::Equals(AT, Value::from(stale.at));
+    match table.write(vec![Write::Delete { key: marked_at(&stale.credential), condition }]).await {
+        Ok(()) | Err(TableError::Refused) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Removes those that are `meant`, unless they change meanwhile so that `condition` no longer holds.
 async fn remove(
     table: &impl Table,
@@ -167,6 +208,10 @@ fn key(id: &CredentialId, uuid: &str) -> Key {
 
 fn summary(id: &CredentialId) -> Key {
     Key::new(credential_pk(id), "REPOS")
+}
+
+fn marked_at(id: &CredentialId) -> Key {
+    Key::new(credential_pk(id), STALE)
 }
 
 fn progress(call: &CallId) -> Key {

@@ -146,6 +146,7 @@ fn done_to_the_table(code: &str) -> Vec<&'static str> {
         ("Write::Check{", "dynamodb:ConditionCheckItem TABLE"),
         ("Query::Partition{", "dynamodb:Query TABLE"),
         ("Query::Due{", "dynamodb:Query TABLE/index/due"),
+        ("Query::Recent(", "dynamodb:Query TABLE/index/recent"),
         ("Query::Listing(", "dynamodb:Query TABLE/index/listing"),
     ];
     says.into_iter().filter(|(word, _)| squeezed.contains(word)).map(|(_, action)| action).collect()

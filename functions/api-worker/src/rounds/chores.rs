@@ -11,6 +11,10 @@ pub(super) struct Seen<'a> {
     pub(super) hooks: Option<&'a HookSecrets>,
     /// After so many days a hook secret is replaced; 0: never.
     pub(super) secret_days: u32,
+    /// When the repositories were last listed.
+    pub(super) listed_at: Option<Timestamp>,
+    /// After so many hours they are listed anew; 0: never.
+    pub(super) list_hours: u32,
     pub(super) now: Timestamp,
 }
 
@@ -28,5 +32,13 @@ pub(super) fn chores(seen: Seen<'_>) -> Vec<(&'static str, Action)> {
             ("repair-hooks", Action::RepairHooks {})
         });
     }
+    let hours = i64::from(seen.list_hours);
+    let is_old = |at| seen.now.duration_since(at) >= SignedDuration::from_hours(hours);
+    if hours > 0 && seen.listed_at.is_none_or(is_old) {
+        due.push((REPOSITORIES, Action::RefreshRepositories {}));
+    }
     due
 }
+
+/// The word for a call that lists the repositories.
+pub(super) const REPOSITORIES: &str = "list-repositories";

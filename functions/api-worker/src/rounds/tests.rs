@@ -21,6 +21,7 @@ impl World {
             calls: MemoryQueue::default(),
             edge: MemoryEdge::new("2026-11-21T05:10:00Z".parse().expect("a time"), 7),
             secret_days: 90,
+            list_hours: 0,
         };
         Self { rounds, ring: Keyring::parse(&ring).expect("a keyring") }
     }
@@ -151,4 +152,26 @@ async fn a_secret_is_rotated_at_its_age_and_not_while_a_rotation_is_under_way() 
     hooks::replace(&world.rounds.table, &id, &mut stored).await.expect("stored");
     world.rounds.edge.advance(HOUR * 24 * 91);
     assert_eq!(names(world.round().await), "repair-hooks", "the one before is not at its end");
+}
+
+#[tokio::test]
+async fn a_list_of_repositories_is_read_anew_when_it_is_old_or_an_event_says_so() {
+    let mut world = World::new();
+    world.rounds.list_hours = 6;
+    let (table, edge) = (world.rounds.table.clone(), world.rounds.edge.clone());
+    let id = "a".parse().expect("an id");
+    table.write(vec![credentials::put(&credential("a", edge.now()))]).await.expect("a write");
+    assert_eq!(world.round().await, [["list-repositories-a-498677"]], "never listed");
+    let walk = repositories::Walk { began_at: edge.now(), next: None, seen: 1 };
+    repositories::note(&table, &id, &walk, edge.now()).await.expect("noted");
+    edge.advance(HOUR * 5);
+    assert!(world.round().await.concat().is_empty());
+
+    repositories::mark(&table, &id, edge.now()).await.expect("marked");
+    let at = edge.now().as_millisecond();
+    assert_eq!(world.round().await, [[format!("list-repositories-a-{at}")]]);
+    assert!(world.round().await.concat().is_empty(), "once");
+
+    edge.advance(HOUR);
+    assert_eq!(world.round().await, [["list-repositories-a-498683"]]);
 }

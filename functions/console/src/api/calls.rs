@@ -8,16 +8,17 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bucketwheel::call::{Call, CallId, Message, Outcome, Problem};
-use bucketwheel::credential::ulid;
+use bucketwheel::credential::{CredentialId, ulid};
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
-use bucketwheel::store::budget::{self, Scope, Used};
-use bucketwheel::store::calls::{self, Entry};
+use bucketwheel::store::calls::{self, Entry, Recent};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::credentials::known;
 use crate::Console;
+use crate::page::{Asked, Listed};
 use crate::problem::ErrorAnswer;
-use crate::request::{Body, Id, parameter, unreadable};
+use crate::request::{Body, Id, unreadable};
 
 /// How long a caller waits for a direct answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,6 +90,18 @@ pub(crate) async fn enqueue<T: Table, Q: Queue, E: Edge>(
     Ok(message.id)
 }
 
+/// A page of a credential's calls that are over, the latest first.
+pub(crate) async fn recent<T: Table, Q: Queue, E: Edge>(
+    State(console): State<Arc<Console<T, Q, E>>>,
+    Id(id): Id<CredentialId>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Listed<Recent>>, ErrorAnswer> {
+    let asked = Asked::read(query.as_deref())?;
+    let id = known(&console.table, id).await?.id;
+    let (table, now) = (&console.table, console.edge.now());
+    asked.page(calls::recent(table, &id, asked.limit, asked.after.as_ref(), now).await).map(Json)
+}
+
 /// One page of a paginated call.
 pub(crate) async fn part<T: Table, Q: Queue, E: Edge>(
     State(console): State<Arc<Console<T, Q, E>>>,
@@ -112,19 +125,6 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
         Entry::Sent(sent) => Ok(pending(json!({ "id": id, "state": "sent", "sent_at": sent.at }))),
         Entry::Finished(outcome) => Ok(Json(outcome).into_response()),
     }
-}
-
-/// How much of Bitbucket's hourly allowance is used: by all, or by the credential that the query names.
-pub(crate) async fn budget<T: Table, Q: Queue, E: Edge>(
-    State(console): State<Arc<Console<T, Q, E>>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ErrorAnswer> {
-    let scope = match parameter(query.as_deref(), "credential") {
-        None => Scope::Consumer,
-        Some(id) => Scope::Credential(id.parse().map_err(|_| ErrorAnswer::no_such_credential())?),
-    };
-    let Used { requests, closed_until } = budget::used(&console.table, &scope, console.edge.now()).await?;
-    Ok(Json(json!({ "requests_last_hour": requests, "closed_until": closed_until })).into_response())
 }
 
 fn pending(answer: Value) -> Response {

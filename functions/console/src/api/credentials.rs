@@ -18,23 +18,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::guard::Who;
+use crate::page::{Asked, Listed};
 use crate::problem::ErrorAnswer;
 use crate::request::{Body, Id, parameter};
 use crate::upkeep::{ExpiresOn, chosen, expiry};
 use crate::{Console, outlook};
-
-/// How many credentials a page has, unless `limit` says otherwise.
-const USUAL_LIMIT: u32 = 50;
-const HIGHEST_LIMIT: u32 = 100;
-
-/// A page of something.
-#[derive(Debug, Serialize)]
-pub(crate) struct Listed<V> {
-    pub(crate) values: Vec<V>,
-    /// What to send as `after` for the next page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next: Option<String>,
-}
 
 /// All that is known of one credential.
 #[derive(Debug, Serialize)]
@@ -103,15 +91,7 @@ pub(crate) async fn list<T: Table, Q: Queue, E: Edge>(
 
 /// Reads the page that the parameters `limit` and `after` ask for.
 pub(crate) async fn read(table: &impl Table, query: Option<&str>) -> Result<Listed<Credential>, ErrorAnswer> {
-    let limit = parameter(query, "limit").map_or(Ok(USUAL_LIMIT), |limit| limit.parse());
-    let Some(limit) = limit.ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit)) else {
-        return Err(ErrorAnswer::bad_request(
-            "bad_limit",
-            format!("limit must be a number from 1 to {HIGHEST_LIMIT}."),
-            "Correct it, or leave it out.",
-        ));
-    };
-    let after = parameter(query, "after").map(Cursor);
+    let asked = Asked::read(query)?;
     let given = |name| parameter(query, name).filter(|value| !value.is_empty());
     let (owner, workspace) = (given("owner"), given("workspace").map(|slug| slug.to_ascii_lowercase()));
     let which = match (&owner, &workspace) {
@@ -126,8 +106,7 @@ pub(crate) async fn read(table: &impl Table, query: Option<&str>) -> Result<List
             ));
         }
     };
-    let (values, next) = page(table, which, limit, after.as_ref()).await?;
-    Ok(Listed { values, next: next.map(|cursor| cursor.0) })
+    asked.page(credentials::list(table, which, asked.limit, asked.after.as_ref()).await)
 }
 
 /// Reads a page from a cursor that somebody outside kept.

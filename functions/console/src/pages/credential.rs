@@ -12,10 +12,10 @@ use axum::Form;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
-use bucketwheel::call::Problem;
+use bucketwheel::call::{Allowance, Problem};
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::ports::{Edge, Queue, Table};
-use bucketwheel::store::budget::{self, Scope};
+use bucketwheel::store::budget;
 use bucketwheel::store::{self, credentials, tokens};
 use http::{StatusCode, Uri};
 use maud::{Markup, html};
@@ -153,13 +153,12 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         notice: Option<Markup>,
     ) -> Result<Markup, ErrorAnswer> {
         let (table, id, now) = (&self.table, &credential.id, self.edge.now());
-        let scope = Scope::Credential(id.clone());
         let (tokens, lines, hooks, repositories, used) = tokio::try_join!(
             tokens::get(table, id),
             credentials::audit(table, id),
             store::hooks::get(table, id),
             repositories::first(table, id, now),
-            budget::used(table, &scope, now),
+            budget::used(table, self.limits, Some(credential), Allowance::Repositories, now),
         )?;
         let title = html! { h1 { (credential.label) } (state(credential.status.health)) };
         let does = html! {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use bucketwheel::call::Allowance;
 use bucketwheel::credential::{Credential, Health, Kind};
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
 use bucketwheel::rotation::Forecast;
-use bucketwheel::store::budget::{self, Scope};
+use bucketwheel::store::budget;
 use bucketwheel::store::tokens::{self, Tokens};
 use http::Uri;
 use jiff::Timestamp;
@@ -140,10 +141,10 @@ where
     for (at, credential) in credentials.into_iter().enumerate() {
         let console = Arc::clone(console);
         reads.spawn(async move {
-            let scope = Scope::Credential(credential.id.clone());
+            let (limits, now) = (console.limits, console.edge.now());
             let (tokens, used) = tokio::try_join!(
                 tokens::get(&console.table, &credential.id),
-                budget::used(&console.table, &scope, console.edge.now()),
+                budget::used(&console.table, limits, Some(&credential), Allowance::Repositories, now),
             )?;
             Ok((at, Row { credential, tokens, used: used.requests }))
         });

@@ -1,7 +1,7 @@
 //! What programs get.
 
 use super::*;
-use bucketwheel::call::{CallId, Message, Outcome, Sent, State};
+use bucketwheel::call::{CallId, Message, Outcome, Priority, Problem, Reply, Sent, State};
 use bucketwheel::connect::Ticket;
 use bucketwheel::rotation::{Nudge, Wish};
 use bucketwheel::store::{calls, connects};
@@ -164,9 +164,51 @@ async fn a_calls_outcome_can_be_asked_for() {
         body: Some(json!({ "ok": true })),
         ..Outcome::new(id.clone(), credential, State::Succeeded, now)
     };
-    calls::finish(&world.table, &outcome, now).await.expect("a write");
+    calls::finish(&world.table, &outcome, "GET user", now).await.expect("a write");
     let finished = world.get("/api/calls/mine:1").await;
     assert_eq!((finished.status, finished.json()), (StatusCode::OK, json!(outcome)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_direct_call_is_answered_when_it_is_quick_and_else_with_the_id_to_ask_for() {
+    let world = World::new();
+    let body = r#"{"id":"slow","credential":"c-1","call":{"method":"GET","path":"user"}}"#;
+    let accepted = world.post("/api/call", body).await;
+    assert_eq!((accepted.status, accepted.json()), (StatusCode::ACCEPTED, json!({ "id": "slow" })));
+    let sent: Message = serde_json::from_str(&world.calls.take()[0].body).expect("a call");
+    assert_eq!((sent.reply, sent.priority), (Reply::Store, Priority::Interactive));
+    let queued = world.get("/api/calls/slow").await;
+    assert_eq!((queued.status, queued.json()["state"].as_str()), (StatusCode::ACCEPTED, Some("queued")));
+
+    let now = world.edge.now();
+    let outcome = Outcome::new(sent.id, sent.credential, State::Succeeded, now);
+    calls::finish(&world.table, &outcome, "GET user", now).await.expect("a write");
+    let again = world.post("/api/call", body).await;
+    assert_eq!((again.status, again.json()), (StatusCode::OK, json!(outcome)));
+}
+
+#[tokio::test]
+async fn the_recent_calls_of_a_credential_are_listed_the_latest_first() {
+    let world = World::new();
+    let id = world.connected("c-1", "Build bot").await;
+    let problem = Some(Problem::new("not_found", "There is none.", "Look."));
+    for (number, error) in [None, problem, None].into_iter().enumerate() {
+        world.edge.advance(SignedDuration::from_secs(1));
+        let (call, now) = (format!("call-{number}").parse().expect("an id"), world.edge.now());
+        let state = if error.is_some() { State::Failed } else { State::Succeeded };
+        let outcome = Outcome { error, ..Outcome::new(call, id.clone(), state, now) };
+        calls::finish(&world.table, &outcome, "GET user", now).await.expect("a write");
+    }
+    let first = world.get("/api/credentials/c-1/calls?limit=2").await.json();
+    let short = |value: &Value| format!("{} {} {}", value["id"], value["state"], value["error"]);
+    let shorts =
+        |page: &Value| page["values"].as_array().expect("values").iter().map(short).collect::<Vec<_>>();
+    assert_eq!(shorts(&first), [r#""call-2" "succeeded" null"#, r#""call-1" "failed" "not_found""#]);
+    let next = first["next"].as_str().expect("a next");
+    let second = world.get(&format!("/api/credentials/c-1/calls?limit=2&after={next}")).await.json();
+    assert_eq!(shorts(&second), [r#""call-0" "succeeded" null"#]);
+    assert!(second["next"].is_null() && second["values"][0]["what"] == "GET user", "{second}");
+    assert_eq!(world.get("/api/credentials/nobody/calls").await.error(), "no_such_credential");
 }
 
 #[tokio::test]

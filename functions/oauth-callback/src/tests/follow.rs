@@ -22,7 +22,7 @@ async fn a_connect_is_followed_by_calls_in_the_background() {
     let sent = calls.take();
     let messages: Vec<Message> =
         sent.iter().map(|sent| serde_json::from_str(&sent.body).expect("a call")).collect();
-    assert!(messages.iter().any(|message| message.id.as_str() == "repositories-c-1-1"), "{messages:?}");
+    assert!(messages.iter().any(|message| message.id.as_str() == "list-repositories-c-1-1"), "{messages:?}");
     for (sent, message) in sent.iter().zip(&messages) {
         assert_eq!((message.priority, message.reply), (Priority::Background, Reply::Store));
         assert_eq!((sent.group.as_deref(), message.credential.as_str()), (Some("c-1"), "c-1"));
@@ -31,7 +31,7 @@ async fn a_connect_is_followed_by_calls_in_the_background() {
     // A reconnect is another one. What an operator switched off makes no calls.
     let again = world.link("c-1", |link| link.renews = true).await;
     world.consent(&mut world.ada(), &again).await;
-    assert!(calls.take().iter().any(|sent| sent.body.contains("repositories-c-1-2")));
+    assert!(calls.take().iter().any(|sent| sent.body.contains("list-repositories-c-1-2")));
     let known = world.credential("c-1").await.expect("there");
     let off = credentials::disable(&known, &bucketwheel::credential::Status::up(world.edge.now()));
     world.table.write(vec![off]).await.expect("switched off");

@@ -1,6 +1,7 @@
 //! What happens while the table, the queue or the keyring is away, and after secrets have changed.
 
 use bucketwheel::event::Envelope;
+use bucketwheel::store::repositories;
 
 use super::*;
 
@@ -160,4 +161,23 @@ async fn a_write_that_takes_place_late_does_not_end_a_group_that_waits_anew() {
     park(2).await;
     assert!(matches!(end(&ports.table, "{r}", &before).await, Err(TableError::Refused)));
     assert_eq!(ingest.drain().await.sent, 1);
+}
+
+#[tokio::test]
+async fn an_event_marks_the_list_of_repositories_where_it_changes_and_only_if_it_is_genuine() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    let marked = async || repositories::marked(&ports.table, 10).await.expect("a read").len();
+    let sent = async |key: &str, secret: &SecretString| {
+        let event = delivery("c1", &body(0), secret).replace("repo:push", key);
+        answer(&ingest, &event).await
+    };
+    assert_eq!(sent("repo:push", &secret()).await, Answer::Accepted);
+    assert_eq!(sent("repo:updated", &SecretString::from("wrong")).await, Answer::Rejected);
+    assert_eq!(marked().await, 0);
+    for key in ["repo:created", "repo:deleted", "repo:updated", "repo:transfer", "repo:imported"] {
+        assert_eq!(sent(key, &secret()).await, Answer::Accepted);
+        let stale = repositories::marked(&ports.table, 10).await.expect("a read").pop().expect(key);
+        repositories::unmark(&ports.table, &stale).await.expect("unmarked");
+    }
 }

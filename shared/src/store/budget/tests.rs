@@ -1,6 +1,7 @@
-//! No rolling hour holds more than Bitbucket allows.
+//! No rolling hour holds more than Bitbucket allows, and nobody takes all of it.
 
 use super::*;
+use crate::credential::Kind;
 use crate::memory::MemoryTable;
 
 fn at(second: i64) -> Timestamp {
@@ -8,6 +9,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 const LIMITS: Limits = Limits { per_hour: 100 };
+const ALLOWANCE: Allowance = Allowance::Repositories;
 
 /// Runs a future that never waits for anything outside.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -18,9 +20,23 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+fn credential(id: &str) -> Credential {
+    Credential::sample(id.parse().expect("an id"), at(0))
+}
+
+fn ticket(table: &MemoryTable, credential: &Credential, priority: Priority, second: i64) -> Ticket {
+    now(take(table, LIMITS, credential, ALLOWANCE, priority, at(second))).expect("the ledger")
+}
+
+/// A request of a credential that nobody has heard of, which has used little.
 fn taken(table: &MemoryTable, priority: Priority, second: i64) -> bool {
-    let ticket = now(take(table, &Scope::Consumer, LIMITS, priority, at(second))).expect("the ledger");
-    matches!(ticket, Ticket::Taken(_))
+    let fresh = credential(&format!("c{}", table.items().len()));
+    matches!(ticket(table, &fresh, priority, second), Ticket::Taken(_))
+}
+
+fn count(table: &MemoryTable, credential: &Credential, priority: Priority) -> usize {
+    let tickets = (0..200).map(|_| ticket(table, credential, priority, 7_000_000));
+    tickets.filter(|ticket| matches!(ticket, Ticket::Taken(_))).count()
 }
 
 #[test]
@@ -50,12 +66,62 @@ fn the_less_urgent_leave_room_for_the_more_urgent() {
 }
 
 #[test]
-fn one_credential_leaves_a_fifth_to_the_others() {
+fn however_many_are_noisy_a_fifth_is_left_to_the_quiet() {
     let table = MemoryTable::default();
-    let scope = Scope::Credential("noisy".parse().expect("an id"));
-    let take = || now(take(&table, &scope, LIMITS, Priority::Interactive, at(7_000_000)));
-    let taken = (0..200).filter(|_| matches!(take(), Ok(Ticket::Taken(_)))).count();
-    assert_eq!(taken, 80);
+    let noisy = ["noisy", "noisier", "noisiest"].map(credential);
+    let used: usize = noisy.iter().map(|one| count(&table, one, Priority::Interactive)).sum();
+    // The second and the third may begin with a twentieth each, like everybody.
+    assert_eq!((used, count(&table, &noisy[0], Priority::Interactive)), (90, 0));
+    assert_eq!(count(&table, &credential("quiet"), Priority::Interactive), 5);
+}
+
+#[test]
+fn an_access_token_has_an_allowance_of_its_own() {
+    let table = MemoryTable::default();
+    let kind = Kind::RepositoryAccessToken;
+    let token = |id: &str| Credential { kind, ..credential(id) };
+    while taken(&table, Priority::Interactive, 7_000_000) {}
+    assert_eq!(count(&table, &token("a"), Priority::Interactive), 200, "of the thousand that each has");
+    let told = Told { per_hour: Some(20), near: false };
+    now(learn(&table, &token("b"), ALLOWANCE, told, at(7_000_000))).expect("noted");
+    assert_eq!(count(&table, &token("b"), Priority::Interactive), 20, "what Bitbucket says counts more");
+    assert_eq!(count(&table, &token("c"), Priority::Interactive), 200);
+}
+
+#[test]
+fn the_credentials_of_one_account_share_its_allowance() {
+    let table = MemoryTable::default();
+    let token = |id: &str| Credential { kind: Kind::ApiTokenShared, ..credential(id) };
+    let told = Told { per_hour: Some(40), near: false };
+    now(learn(&table, &token("a"), ALLOWANCE, told, at(7_000_000))).expect("noted");
+    assert_eq!(count(&table, &token("a"), Priority::Interactive), 32);
+    assert_eq!(count(&table, &token("b"), Priority::Interactive), 2);
+}
+
+#[test]
+fn hooks_and_files_are_counted_apart() {
+    let table = MemoryTable::default();
+    while taken(&table, Priority::Interactive, 7_000_000) {}
+    for allowance in [Allowance::Hooks, Allowance::RawFiles, Allowance::Properties] {
+        let one = now(take(&table, LIMITS, &credential("a"), allowance, Priority::Background, at(7_000_000)));
+        assert!(matches!(one, Ok(Ticket::Taken(_))), "{allowance:?}");
+    }
+}
+
+#[test]
+fn what_can_wait_waits_when_bitbucket_says_that_little_is_left() {
+    let table = MemoryTable::default();
+    let one = Credential { kind: Kind::RepositoryAccessToken, ..credential("a") };
+    let tell = |near| {
+        let told = Told { per_hour: None, near };
+        now(learn(&table, &one, ALLOWANCE, told, at(8_000_000))).expect("noted");
+    };
+    tell(true);
+    let wait = ticket(&table, &one, Priority::Background, 8_000_000);
+    assert_eq!(wait, Ticket::Wait(NEAR));
+    assert!(matches!(ticket(&table, &one, Priority::Automation, 8_000_000), Ticket::Taken(_)));
+    tell(false);
+    assert!(matches!(ticket(&table, &one, Priority::Background, 8_000_000), Ticket::Taken(_)));
 }
 
 #[test]
@@ -64,20 +130,61 @@ fn whoever_waits_for_room_finds_it() {
     for second in 0..100 {
         assert!(taken(&table, Priority::Interactive, 3_600_000 + second));
     }
-    let ticket = now(take(&table, &Scope::Consumer, LIMITS, Priority::Interactive, at(3_600_200)));
-    let Ok(Ticket::Wait(wait)) = ticket else { panic!("{ticket:?}") };
-    assert!(taken(&table, Priority::Interactive, 3_600_200 + wait.as_secs()));
+    let late = credential("late");
+    let Ticket::Wait(wait) = ticket(&table, &late, Priority::Interactive, 3_600_200) else {
+        panic!("it is full")
+    };
     assert!(wait.as_secs() <= 3600);
+    let at = 3_600_200 + wait.as_secs();
+    assert!(matches!(ticket(&table, &late, Priority::Interactive, at), Ticket::Taken(_)));
+}
+
+#[test]
+fn what_is_used_and_when_it_is_free_can_be_asked() {
+    let table = MemoryTable::default();
+    let (one, two) = (credential("a"), credential("b"));
+    let used = |who, second| now(used(&table, LIMITS, who, ALLOWANCE, at(second))).expect("the ledger");
+    assert_eq!(count(&table, &one, Priority::Automation), 72);
+    let mine = used(Some(&one), 7_000_000);
+    assert_eq!((mine.requests, mine.per_hour), (72, 100));
+    let free_at = mine.free_at.expect("it is full");
+    assert_eq!(used(Some(&one), free_at.as_second()).free_at, None);
+    let other = used(Some(&two), 7_000_000);
+    assert_eq!((other.requests, other.free_at), (0, None));
+    let all = used(None, 7_000_000);
+    assert_eq!((all.requests, all.free_at, all.closed_until), (72, None, None));
 }
 
 #[test]
 fn what_bitbucket_closes_is_closed_for_all_workers_until_then() {
     let table = MemoryTable::default();
-    now(close(&table, &Scope::Consumer, at(2_000_060), at(2_000_000))).expect("closed");
+    let one = credential("a");
+    let own = Scope::own(&one.id, ALLOWANCE);
+    let close = |after, second| now(close(&table, &own, after, at(second))).expect("closed");
+    close(Some(SignedDuration::from_secs(60)), 2_000_000);
     // An earlier end does not open it.
-    now(close(&table, &Scope::Consumer, at(2_000_010), at(2_000_000))).expect("closed");
-    assert!(!taken(&table, Priority::Interactive, 2_000_059));
-    let used = now(used(&table, &Scope::Consumer, at(2_000_059))).expect("the ledger");
-    assert_eq!(used, Used { requests: 0, closed_until: Some(at(2_000_060)) });
-    assert!(taken(&table, Priority::Interactive, 2_000_060));
+    close(Some(SignedDuration::from_secs(10)), 2_000_000);
+    assert!(matches!(ticket(&table, &one, Priority::Interactive, 2_000_059), Ticket::Wait(_)));
+    let used = now(used(&table, LIMITS, Some(&one), ALLOWANCE, at(2_000_059))).expect("the ledger");
+    assert_eq!(
+        (used.requests, used.closed_until, used.free_at),
+        (0, Some(at(2_000_060)), Some(at(2_000_060)))
+    );
+    assert!(matches!(ticket(&table, &one, Priority::Interactive, 2_000_060), Ticket::Taken(_)));
+}
+
+#[test]
+fn whoever_is_refused_again_and_again_waits_longer_each_time_and_an_hour_at_most() {
+    let table = MemoryTable::default();
+    let own = Scope::own(&credential("a").id, ALLOWANCE);
+    let mut second = 9_000_000;
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        let until = now(close(&table, &own, None, at(second))).expect("closed");
+        waits.push(until.as_second() - second);
+        second = until.as_second() + 1;
+    }
+    assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
+    let until = now(close(&table, &own, None, at(second + 3600))).expect("closed");
+    assert_eq!(until.as_second() - second - 3600, 60, "an hour in peace, and it begins anew");
 }
