@@ -1,6 +1,6 @@
-//! The real worker binary in a Lambda of the test's own, where everything that goes over the wire can
-//! fail: each request that the worker sends, to AWS or to Bitbucket, is a step, and at a chosen step the
-//! worker is killed (SIGKILL) or an answer is lost.
+//! A function's real binary in a Lambda of the test's own, where everything that goes over the wire can
+//! fail: each request that the function sends, to AWS or to Bitbucket, is a step, and at a chosen step or
+//! time the function is killed (SIGKILL), or an answer is lost.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -21,9 +21,9 @@ use crate::world::World;
 /// What goes wrong at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The worker is killed before the request takes effect.
+    /// The function is killed before the request takes effect.
     KilledBefore,
-    /// The worker is killed after the request took effect.
+    /// The function is killed after the request took effect.
     KilledAfter,
     /// The connection breaks before the request takes effect.
     LostBefore,
@@ -36,14 +36,38 @@ pub(crate) enum Fault {
 pub(crate) const FAULTS: [Fault; 5] =
     [Fault::KilledBefore, Fault::KilledAfter, Fault::LostBefore, Fault::LostAfter, Fault::TookTooLong];
 
+/// Asked at each step, with the names of all so far: what goes wrong now.
+pub(crate) type Trouble = Box<dyn Fn(&[String]) -> Option<Fault> + Send + Sync>;
+
+/// Nothing goes wrong.
+pub(crate) fn no_trouble() -> Trouble {
+    Box::new(|_| None)
+}
+
+/// Something goes wrong at a step, from 0 on.
+fn trouble_at(step: usize, fault: Fault) -> Trouble {
+    Box::new(move |steps| (steps.len() == step + 1).then_some(fault))
+}
+
+/// What to run, and what happens to it.
+pub(crate) struct Invocation<'a> {
+    pub(crate) function: &'a str,
+    pub(crate) event: Value,
+    /// How much time the function is told that it has.
+    pub(crate) life: Duration,
+    pub(crate) trouble: Trouble,
+    /// It is killed so long after it got the event, wherever it is then.
+    pub(crate) killed_after: Option<Duration>,
+}
+
 /// What one invocation came to.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    /// The requests that the worker sent, in order: an action of AWS, or a method and path of Bitbucket.
+    /// The requests that the function sent, in order: an action of AWS, or a method and path of Bitbucket.
     pub(crate) steps: Vec<String>,
     /// The mutations among them that took effect at Bitbucket.
     pub(crate) sent: usize,
-    /// What the worker answered; none if it died.
+    /// What the function answered; none if it died.
     pub(crate) answer: Option<Value>,
 }
 
@@ -59,7 +83,8 @@ struct Surroundings {
     aws: String,
     bitbucket: String,
     event: Mutex<Option<(String, i64)>>,
-    fault: Option<(usize, Fault)>,
+    trouble: Trouble,
+    killed_after: Option<Duration>,
     seen: Mutex<(Vec<String>, usize)>,
     ended: mpsc::UnboundedSender<Option<Value>>,
 }
@@ -72,69 +97,73 @@ pub(crate) async fn visit(
     life: Duration,
     fault: Option<(usize, Fault)>,
 ) -> Visit {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let event = json!({"Records": [{
+    let event = record(message, receives);
+    let trouble = fault.map_or_else(no_trouble, |(step, fault)| trouble_at(step, fault));
+    invoke(world, Invocation { function: "api-worker", event, life, trouble, killed_after: None }).await
+}
+
+/// An event with one message of a queue.
+pub(crate) fn record(message: &str, receives: u32) -> Value {
+    json!({"Records": [{
         "messageId": "m", "receiptHandle": "r", "body": message,
         "attributes": {"ApproximateReceiveCount": receives.to_string()},
         "messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": REGION,
-    }]});
-    let deadline = Host.now() + life;
+    }]})
+}
+
+/// Runs a new process of a function over one event.
+pub(crate) async fn invoke(world: &World, what: Invocation<'_>) -> Visit {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let deadline = Host.now() + what.life;
     let (ended, mut end) = mpsc::unbounded_channel();
     let host = Arc::new(Surroundings {
         http: world.http.clone(),
         aws: world.local().aws_endpoint.clone(),
         bitbucket: world.local().sandbox_url.clone().expect("a sandbox"),
-        event: Mutex::new(Some((event.to_string(), deadline.as_millisecond()))),
-        fault,
+        event: Mutex::new(Some((what.event.to_string(), deadline.as_millisecond()))),
+        trouble: what.trouble,
+        killed_after: what.killed_after,
         seen: Mutex::default(),
         ended,
     });
     let router = axum::Router::new().fallback(serve).with_state(host.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut worker = start(world, &format!("http://{address}"));
-    let answer = tokio::time::timeout(Duration::from_secs(60), end.recv()).await.expect("it ends").flatten();
-    worker.kill().await.expect("SIGKILL");
+    let mut process = start(world, what.function, &format!("http://{address}")).await;
+    let patience = what.life + Duration::from_secs(60);
+    let answer = tokio::time::timeout(patience, end.recv()).await.expect("it ends").flatten();
+    process.kill().await.expect("SIGKILL");
     server.abort();
     let (steps, sent) = std::mem::take(&mut *host.seen.lock().expect("unpoisoned"));
     Visit { steps, sent, answer }
 }
 
-fn start(world: &World, here: &str) -> tokio::process::Child {
+/// Starts a function with the environment that the template gives it, but for where things are.
+async fn start(world: &World, function: &str, here: &str) -> tokio::process::Child {
     // Tests lie in target/{profile}/deps, what they test beside that folder.
     let tests = std::env::current_exe().expect("this binary");
-    let binary = tests.ancestors().nth(2).expect("the profile's folder").join("api-worker");
-    let outputs = &world.local().outputs;
+    let binary = tests.ancestors().nth(2).expect("the profile's folder").join(function);
     Command::new(binary)
         .env_clear()
+        .envs(world.local().environment(function).await.expect("the function is deployed"))
         .envs([
             ("AWS_LAMBDA_RUNTIME_API", here.trim_start_matches("http://")),
-            ("AWS_LAMBDA_FUNCTION_NAME", "api-worker"),
+            ("AWS_LAMBDA_FUNCTION_NAME", function),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
             ("AWS_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", KEY),
             ("AWS_SECRET_ACCESS_KEY", KEY),
             ("AWS_ENDPOINT_URL", here),
-            ("BUCKETWHEEL_TABLE", &outputs.table_name),
-            ("BUCKETWHEEL_CALLS_QUEUE", &outputs.calls_queue_url),
-            ("BUCKETWHEEL_CALLS_DLQ", &outputs.calls_queue_url),
-            ("BUCKETWHEEL_RESULTS_QUEUE", &outputs.results_queue_url),
-            ("BUCKETWHEEL_REFRESH_QUEUE", &outputs.refresh_queue_url),
-            ("BUCKETWHEEL_ACCESS_KEYRING", &outputs.access_keyring),
-            ("BUCKETWHEEL_HOOK_KEYRING", &outputs.access_keyring),
-            ("BUCKETWHEEL_PUBLIC_URL", &world.local().public_url),
+            ("BUCKETWHEEL_BITBUCKET_URL", here),
             ("BUCKETWHEEL_BITBUCKET_API_URL", here),
-            ("BUCKETWHEEL_CALLS_PER_HOUR", "1000000"),
-            ("BUCKETWHEEL_REPOSITORY_LIST_HOURS", "0"),
-            ("BUCKETWHEEL_HOOK_SECRET_DAYS", "0"),
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .expect("the worker starts")
+        .expect("the function starts")
 }
 
 /// The Runtime API, and everything that the worker believes to be AWS or Bitbucket.
@@ -149,16 +178,23 @@ async fn serve(
     if path.ends_with("/invocation/next") {
         let event = host.event.lock().expect("unpoisoned").take();
         let Some((event, deadline)) = event else { return std::future::pending().await };
+        if let Some(after) = host.killed_after {
+            let ended = host.ended.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                let _ = ended.send(None);
+            });
+        }
         return Response::builder()
             .header("lambda-runtime-aws-request-id", "1")
             .header("lambda-runtime-deadline-ms", deadline.to_string())
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:x:0:function:api-worker")
+            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:x:0:function:tested")
             .body(event.into())
             .expect("an event");
     }
     if path.starts_with("/2018-06-01/runtime/") {
         let answer = path.ends_with("/response").then(|| serde_json::from_slice(&body).unwrap_or_default());
-        host.ended.send(answer).expect("somebody waits");
+        let _ = host.ended.send(answer);
         return Response::builder().status(StatusCode::ACCEPTED).body("{}".into()).expect("an answer");
     }
     host.step(method, &uri, headers, body).await
@@ -166,15 +202,14 @@ async fn serve(
 
 impl Surroundings {
     async fn step(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-        let at_bitbucket = uri.path().starts_with("/2.0/");
+        let at_bitbucket = ["/2.0/", "/site/"].iter().any(|place| uri.path().starts_with(place));
         let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         let name = target.map_or_else(|| format!("{method} {}", uri.path()), str::to_owned);
-        let number = {
+        let fault = {
             let mut seen = self.seen.lock().expect("unpoisoned");
             seen.0.push(name);
-            seen.0.len() - 1
+            (self.trouble)(&seen.0)
         };
-        let fault = self.fault.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
         match fault {
             Some(Fault::KilledBefore) => return self.killed().await,
             Some(Fault::LostBefore) => return lost(),
@@ -206,7 +241,7 @@ impl Surroundings {
     }
 
     async fn killed(&self) -> Response<Body> {
-        self.ended.send(None).expect("somebody waits");
+        let _ = self.ended.send(None);
         std::future::pending().await
     }
 }

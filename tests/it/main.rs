@@ -14,6 +14,7 @@ mod events;
 mod fixtures;
 mod hooks;
 mod keys;
+mod kills;
 mod lambda;
 mod ledger;
 mod limits;

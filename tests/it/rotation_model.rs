@@ -11,6 +11,7 @@
 mod canon;
 mod item;
 pub(crate) mod provider;
+mod scope;
 mod search;
 mod state;
 mod tie;

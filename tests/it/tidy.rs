@@ -3,6 +3,7 @@
 
 mod agreement;
 mod code;
+mod mutations;
 mod stacks;
 mod template;
 mod terraform;

@@ -4,6 +4,7 @@
 //! of each other's way by using credentials of their own. This file is long because it holds the tests'
 //! whole vocabulary.
 
+mod apart;
 pub(crate) mod queues;
 mod trace;
 
@@ -38,6 +39,8 @@ struct System {
     results: Mutex<Vec<Outcome>>,
     /// Written while the sandbox gives out short-lived tokens, read by those who connect as usual.
     unusual: tokio::sync::RwLock<()>,
+    /// Ends it.
+    over: tokio::sync::Notify,
 }
 
 /// One test's view of it, with connections of its own: they end with the test's runtime.
@@ -52,38 +55,44 @@ static SYSTEM: OnceCell<Arc<System>> = OnceCell::const_new();
 impl World {
     /// The system; the first test to ask starts it. It ends with the process: the stand-in notices.
     pub(crate) async fn running() -> World {
-        World::of(SYSTEM.get_or_init(Self::start).await.clone())
+        // One consumer serves all tests; those of the limit set it themselves. A spent refresh token is
+        // refused at once; access tokens live on, so that a test which refreshes does not disturb one that
+        // calls.
+        let usual = || {
+            let parameters = vec![("CallsPerHour".to_owned(), "1000000".to_owned())];
+            let behaviour = json!({
+                "grace_window_seconds": 0, "old_access_token_dies": false,
+                "rate_limit": 1_000_000, "raw_rate_limit": 1_000_000,
+            });
+            // Ready-made binaries, such as some of an earlier version; else they are built.
+            let binaries = std::env::var_os("BUCKETWHEEL_BINARIES").map(Into::into);
+            (Options { parameters, binaries, ..Options::default() }, behaviour)
+        };
+        World::of(SYSTEM.get_or_init(|| Self::start(usual())).await.clone())
     }
 
-    /// Starts the system on a runtime of its own, which outlives every test's.
-    async fn start() -> Arc<System> {
+    /// Starts a system on a runtime of its own, which outlives every test's.
+    async fn start((options, behaviour): (Options, Value)) -> Arc<System> {
         let (send, receive) = tokio::sync::oneshot::channel();
         thread::spawn(|| {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let parameters = vec![("CallsPerHour".to_owned(), "1000000".to_owned())];
-                // Ready-made binaries, such as some of an earlier version; else they are built.
-                let binaries = std::env::var_os("BUCKETWHEEL_BINARIES").map(Into::into);
-                let options = Options { parameters, binaries, ..Options::default() };
                 let local = bucketwheel_local::start(options, &|step| println!("{step} …")).await;
                 let system = Arc::new(System {
                     local: local.unwrap_or_else(|error| panic!("{error}")),
                     events: Mutex::default(),
                     results: Mutex::default(),
                     unusual: tokio::sync::RwLock::default(),
+                    over: tokio::sync::Notify::new(),
                 });
                 let world = World::of(system.clone());
-                // A spent refresh token is refused at once; access tokens live on, so that a test which
-                // refreshes does not disturb one that calls.
-                // One consumer serves all tests; those of the limit set it themselves.
-                let usual = json!({
-                    "grace_window_seconds": 0, "old_access_token_dies": false,
-                    "rate_limit": 1_000_000, "raw_rate_limit": 1_000_000,
-                });
-                world.behave(usual).await;
-                assert!(send.send(system).is_ok(), "somebody waits for the system");
-                tokio::join!(world.collect_events(), world.collect_results());
+                world.behave(behaviour).await;
+                assert!(send.send(system.clone()).is_ok(), "somebody waits for the system");
+                tokio::select! {
+                    _ = async { tokio::join!(world.collect_events(), world.collect_results()) } => {}
+                    () = system.over.notified() => {}
+                }
             });
         });
         receive.await.expect("the system starts")

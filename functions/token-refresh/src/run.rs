@@ -141,7 +141,9 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             }
             ExchangeError::Answered(TokenError::Refused { .. }) => {
                 // Whether another refused token explains this refusal is asked only where it decides.
-                let alone = !claim.decides || matches!(refusals::last_is(&self.table, claim).await, Ok(true));
+                let alone = !claim.decides
+                    || self.terms.lockout.is_zero()
+                    || matches!(refusals::last_is(&self.table, claim).await, Ok(true));
                 (if alone { Answer::No } else { Answer::Doubtful }, Cause::RefreshRefused)
             }
             ExchangeError::Answered(TokenError::Unreadable { .. }) => (Answer::Lost, Cause::AnswerUnreadable),
@@ -202,15 +204,17 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     async fn promote(&self, id: &CredentialId, claim: &Claim, present: Present, held: &mut Held) -> Event {
         let Some(tokens) = &held.tokens else { unreachable!("a pair is promoted that was read") };
         let Some(spare) = tokens.spare().cloned() else { return Event::Sealed };
-        let seal = |pair: &SealedPair| {
+        let seal = |pair: &SealedPair, generation| {
             let nonces = [self.edge.random(), self.edge.random()];
-            pair.reseal(self.rings(), id, claim.generation + 1, nonces)
+            pair.reseal(self.rings(), id, generation, nonces)
         };
+        let next = claim.generation + 1;
         let kept = match present {
             Present::Goes => Ok(None),
-            _ => seal(&tokens.pair()).map(Some),
+            Present::StaysBetter => seal(&tokens.pair(), next + 1).map(Some),
+            _ => seal(&tokens.pair(), next).map(Some),
         };
-        match seal(&spare).and_then(|pair| Ok(Promotion { pair, spare, kept: kept?, present })) {
+        match seal(&spare, next).and_then(|pair| Ok(Promotion { pair, spare, kept: kept?, present })) {
             Ok(promotion) => {
                 let now = self.edge.now();
                 stored(held, tokens::promote(&self.table, id, claim, &promotion, now, &self.terms).await)

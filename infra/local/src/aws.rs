@@ -1,8 +1,8 @@
 //! Signed requests to the local AWS stand-in.
 //!
-//! Five APIs with six operations do not need five SDK crates.
+//! Five APIs with seven operations do not need five SDK crates.
 
-use std::time::SystemTime;
+use std::{collections::HashMap, time::SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
@@ -86,6 +86,13 @@ impl Aws {
         self.send("lambda", "lambda:Invoke", request, event).await
     }
 
+    /// What a function is set up with, as Lambda describes it.
+    pub(crate) async fn configuration(&self, function: &str) -> Result<serde_json::Value, Error> {
+        let request = self.request(Method::GET, &format!("/2015-03-31/functions/{function}/configuration"));
+        let answer = self.send("lambda", "lambda:GetFunctionConfiguration", request, Bytes::new()).await?;
+        Ok(serde_json::from_slice(&answer).unwrap_or_default())
+    }
+
     fn request(&self, method: Method, path: &str) -> http::request::Builder {
         Request::builder().method(method).uri(format!("http://{}{path}", self.authority))
     }
@@ -123,6 +130,16 @@ impl Local {
     /// [`Error::Unreachable`] and [`Error::Refused`].
     pub async fn invoke(&self, function: &str, event: impl Into<Bytes>) -> Result<Bytes, Error> {
         self.aws().invoke(&format!("{STACK}-{function}"), event.into()).await
+    }
+
+    /// The environment variables that the template gives a function, such as `token-refresh`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] and [`Error::Refused`].
+    pub async fn environment(&self, function: &str) -> Result<HashMap<String, String>, Error> {
+        let configuration = self.aws().configuration(&format!("{STACK}-{function}")).await?;
+        let variables = configuration["Environment"]["Variables"].as_object().into_iter().flatten();
+        Ok(variables.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
     }
 
     /// Makes a queue besides those of the template, ordered if its name says `.fifo`, and gives its address.

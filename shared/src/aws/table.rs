@@ -263,3 +263,6 @@ where
         _ => TableError::Unavailable(Box::new(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

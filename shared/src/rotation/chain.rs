@@ -134,7 +134,8 @@ impl Chain {
         self.spare.is_some_and(|spare| spare == self.generation || spare == self.generation + 1)
     }
 
-    /// The kept pair was bought with this generation's token.
+    /// The kept pair was bought with this generation's token, or is the better of the two for another
+    /// reason.
     pub fn has_successor(&self) -> bool {
         self.spare == Some(self.generation + 1)
     }

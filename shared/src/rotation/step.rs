@@ -37,7 +37,7 @@ pub struct Claim {
     pub due_at: Timestamp,
     /// When this generation's token was refused before, if it was.
     pub refused_at: Option<Timestamp>,
-    /// A successor of this generation's token is kept in the table.
+    /// A successor of this generation's token is kept in the table, and was not refused so far.
     pub successor: bool,
     /// A sibling of this generation's pair is kept in the table, and was not refused so far.
     pub sibling: bool,
@@ -169,7 +169,10 @@ pub enum Present {
     Stays,
     /// It is kept, although it was refused: this may have been a lockout.
     StaysRefused,
-    /// Both were refused, the last one at this time: the two change back, and the lockout is waited out.
+    /// So it is, and it is the better of the two, since nobody had spent it before.
+    StaysBetter,
+    /// Both were refused, the last one at this time, and the kept one is the better: the two change back,
+    /// and the lockout is waited out.
     BothRefused(Timestamp),
 }
 
@@ -378,7 +381,7 @@ fn claim(chain: &Chain, now: Timestamp, run: &Run, terms: &Terms) -> Claim {
         lease: Lease { owner: run.id, until: later(now, terms.lease) },
         due_at: later(now, -terms.skew),
         refused_at: chain.refused_at,
-        successor: chain.has_successor(),
+        successor: chain.has_successor() && !chain.spare_refused,
         sibling: chain.has_spare() && !chain.has_successor() && !chain.spare_refused,
         decides,
     }
@@ -430,8 +433,10 @@ fn confirm(
     if chain.has_spare() && believed {
         promote(claim, Present::Goes)
     } else if chain.has_spare() && !chain.spare_refused {
-        promote(claim, Present::StaysRefused)
-    } else if chain.has_spare() {
+        let unspent = claim.over.is_none();
+        promote(claim, if unspent { Present::StaysBetter } else { Present::StaysRefused })
+    } else if chain.has_successor() {
+        // Whoever waits for the end of a lockout must not have a window that ends before.
         promote(claim, Present::BothRefused(now))
     } else if believed {
         let ended = Settlement { ended: true, ..open(&claim) };

@@ -18,13 +18,14 @@ struct Last {
 }
 
 /// Writes down that a token will be sent which may be refused. If the answer decides over a chain, it is
-/// sent only when no other was sent for as long as a lockout may last.
+/// sent only when no other was sent for as long as a lockout may last; who says that Bitbucket locks nobody
+/// out has nothing to wait for.
 pub async fn ask(table: &impl Table, claim: &Claim, now: Timestamp, terms: &Terms) -> Result<(), TableError> {
     let Value::Object(attributes) = json!({ "run": claim.intent.id, "at_ms": now.as_millisecond() }) else {
         unreachable!("attributes are an object")
     };
     let quiet = now.as_millisecond().saturating_sub(i64::try_from(terms.lockout.as_millis()).unwrap_or(0));
-    let condition = if claim.decides {
+    let condition = if claim.decides && !terms.lockout.is_zero() {
         Condition::Any(vec![Condition::Lacks("at_ms"), Condition::AtMost("at_ms", quiet)])
     } else {
         Condition::Always

@@ -336,7 +336,8 @@ pub async fn keep(
     table.write(vec![Write::Update { key: key(id), set, remove: vec!["ended"], condition: given_up }]).await
 }
 
-/// What a promotion moves: all sealed for the generation after the claim's, but `spare`.
+/// What a promotion moves: all sealed for the generation after the claim's, but `spare`. Where the present
+/// pair is kept as the better one, it is sealed for one generation more, as a successor is.
 #[derive(Debug)]
 pub struct Promotion {
     /// The kept pair as it lies in the table.

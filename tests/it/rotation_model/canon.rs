@@ -170,7 +170,8 @@ impl Canon<'_> {
                 Present::Goes => 0,
                 Present::Stays => 1,
                 Present::StaysRefused => 2,
-                Present::BothRefused(_) => 3,
+                Present::StaysBetter => 3,
+                Present::BothRefused(_) => 4,
             });
             if let Present::BothRefused(at) = present {
                 self.instant(at, LOCKOUT);
@@ -189,6 +190,10 @@ impl Canon<'_> {
         self.byte(u8::from(actor.frozen.is_some()));
         self.time(actor.frozen.unwrap_or(0), FREEZE);
         self.time(actor.until, 0);
+        if let Some((generation, due_at)) = actor.puts_off {
+            self.generation(generation);
+            self.instant(due_at, 0);
+        }
     }
 
     fn all(&mut self) {

@@ -102,7 +102,8 @@ impl Item {
         if accepted {
             let stays = present != Present::Goes;
             self.spare = Some(self.refresh).filter(|_| stays);
-            self.chain.spare = Some(claim.generation + 1).filter(|_| stays);
+            let better = u64::from(present == Present::StaysBetter);
+            self.chain.spare = Some(claim.generation + 1 + better).filter(|_| stays);
             self.chain.spare_refused = stays && present != Present::Stays;
             self.stores(claim.generation + 1, spare, now, terms);
             self.chain.expires_at = now;
@@ -125,6 +126,16 @@ impl Item {
             if settlement.unspent {
                 self.chain.intent = None;
             }
+        }
+        accepted
+    }
+
+    pub(crate) fn postpone(&mut self, generation: u64, due_at: Timestamp) -> bool {
+        let Chain { lease, intent, refused_at, .. } = self.chain;
+        let at_rest = lease.is_none() && intent.is_none() && refused_at.is_none();
+        let accepted = self.chain.generation == generation && at_rest;
+        if accepted {
+            self.due_at = due_at;
         }
         accepted
     }

@@ -7,7 +7,7 @@ use bucketwheel::rotation::{Effect, Phase, Terms};
 use jiff::SignedDuration;
 
 use super::canon::key;
-use super::provider::{Answers, Replay, Standing, Variant};
+use super::provider::{Standing, Variant};
 use super::state::{Action, Faults, State};
 
 /// So long a recovery may take: a lease that looks alive and is not (one sweep), a lease that has to be
@@ -18,7 +18,7 @@ const RECOVERY: i64 = 240;
 const GENERATIONS: u64 = 3;
 const HORIZON: i64 = 6_000 + 3_600;
 
-struct Search {
+pub(crate) struct Search {
     variant: Variant,
     terms: Terms,
     came_from: HashMap<u128, (u128, Action)>,
@@ -27,14 +27,14 @@ struct Search {
 
 /// What a search has seen.
 #[derive(Debug, Default)]
-struct Seen {
-    states: usize,
-    transitions: u64,
-    time: Duration,
+pub(crate) struct Seen {
+    pub(crate) states: usize,
+    pub(crate) transitions: u64,
+    pub(crate) time: Duration,
 }
 
 impl Search {
-    fn all(variant: Variant, faults: Faults) -> Seen {
+    pub(crate) fn all(variant: Variant, faults: Faults) -> Seen {
         let terms = Terms::with_grace(SignedDuration::from_mins(8));
         let mut search = Search { variant, terms, came_from: HashMap::new(), transitions: 0 };
         let started = Instant::now();
@@ -219,76 +219,3 @@ fn never_back(before: &State, after: &State) -> Result<(), String> {
 }
 
 const MOST: Faults = Faults { any: 9, outages: 9, nudges: 9, reconnects: 9, runs: 99 };
-
-fn variants() -> Vec<Variant> {
-    let mut all = Vec::new();
-    for grace in [0, 45, 600] {
-        for replay in [Replay::Same, Replay::Sibling, Replay::Revoking] {
-            for family in [false, true] {
-                for lockout in [0, 240] {
-                    let answers = Answers::Successor;
-                    if grace > 0 || replay == Replay::Same {
-                        all.push(Variant { grace, replay, family, answers, lockout });
-                    }
-                }
-            }
-        }
-    }
-    for answers in [Answers::SameToken, Answers::NoToken] {
-        all.push(Variant { grace: 600, replay: Replay::Same, family: true, answers, lockout: 240 });
-    }
-    all
-}
-
-#[test]
-fn no_interleaving_loses_a_chain() {
-    let mixes = [
-        // Crashes, lost answers and lost acknowledgements around a nudged and a due run.
-        Faults { any: 2, outages: 0, nudges: 1, reconnects: 0, runs: 3 },
-        // A reconnect comes in between.
-        Faults { any: 1, outages: 0, nudges: 0, reconnects: 1, runs: 3 },
-        // The table goes away.
-        Faults { any: 1, outages: 1, nudges: 0, reconnects: 0, runs: 3 },
-    ];
-    // A lockout that another credential brings about is a fault of its own: one fewer beside it. And of two
-    // siblings that are both parked, of which one revoked the other, only the last to come home is kept.
-    let beside = |v: &Variant, faults: Faults| {
-        let fewer = v.lockout > 0 || v.replay == Replay::Revoking && faults.outages > 0;
-        Faults { any: faults.any - u8::from(fewer), ..faults }
-    };
-    let mixes = |v: Variant| mixes.map(|faults| (v, beside(&v, faults)));
-    let work: Vec<_> = variants().into_iter().flat_map(mixes).collect();
-    let (count, started) = (work.len(), Instant::now());
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let seen = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut total = Seen::default();
-                    while let Some((variant, faults)) =
-                        work.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                    {
-                        let seen = Search::all(*variant, *faults);
-                        total.states += seen.states;
-                        total.transitions += seen.transitions;
-                        total.time += seen.time;
-                        println!("{variant:?} {faults:?}: {} states, {:?}", seen.states, seen.time);
-                    }
-                    total
-                })
-            })
-            .collect();
-        workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
-    });
-    let (mut states, mut transitions) = (0, 0);
-    for seen in seen {
-        let seen = seen.unwrap_or_else(|breach| std::panic::resume_unwind(breach));
-        states += seen.states;
-        transitions += seen.transitions;
-    }
-    println!(
-        "{count} searches: {states} states, {transitions} transitions, {:.1} s",
-        started.elapsed().as_secs_f64()
-    );
-}

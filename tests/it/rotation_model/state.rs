@@ -2,7 +2,9 @@
 //!
 //! This file is long because every effect and every fault acts on the one state.
 
-use bucketwheel::rotation::{Answer, Claim, Effect, Event, Origin, Phase, Run, RunId, Terms, step};
+use bucketwheel::rotation::{
+    Answer, Claim, Effect, Event, Origin, Outcome, Phase, Run, RunId, Terms, due_at, step,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Token;
@@ -30,6 +32,8 @@ pub(crate) struct Actor {
     pub(crate) until: i64,
     /// The process stands still, since then: time passes over it until it acts again.
     pub(crate) frozen: Option<i64>,
+    /// It found that nothing is due, and puts the chain of this generation off until then.
+    pub(crate) puts_off: Option<(u64, Timestamp)>,
 }
 
 /// What can still go wrong.
@@ -73,11 +77,17 @@ pub(crate) enum Action {
     LostBefore(usize),
     /// The answer is lost.
     LostAfter(usize),
+    /// There is no connection: the request is not sent, and the refresher knows it.
+    Unsent(usize),
+    /// The queue does not take the pair.
+    Unparked(usize),
     Crash(usize),
     Freeze(usize),
     TableDown,
     TableUp,
     Deliver(usize),
+    /// It is delivered and comes once more.
+    DeliverTwice(usize),
     Reconnect,
     Neighbour,
     Wait,
@@ -156,9 +166,9 @@ impl State {
                             into.push(Action::LostAfter(n));
                         }
                     }
-                    Effect::Spend(_) => into.push(Action::LostBefore(n)),
-                    Effect::Read | Effect::Wait => {}
-                    Effect::Park(_) => into.push(Action::Unheard(n)),
+                    Effect::Spend(_) => into.extend([Action::LostBefore(n), Action::Unsent(n)]),
+                    Effect::Read | Effect::Wait | Effect::End(_) => {}
+                    Effect::Park(_) => into.extend([Action::Unheard(n), Action::Unparked(n)]),
                     _ if !self.table_down => into.push(Action::Unheard(n)),
                     _ => {}
                 }
@@ -171,6 +181,9 @@ impl State {
                 into.push(Action::TableDown);
             }
             into.extend((0..self.parked.len()).map(Action::Deliver));
+            if self.left.any > 0 {
+                into.extend((0..self.parked.len()).map(Action::DeliverTwice));
+            }
             if self.left.reconnects > 0 || self.reconnect.is_some() {
                 into.push(Action::Reconnect);
             }
@@ -200,6 +213,14 @@ impl State {
                 self.left.any -= 1;
                 self.hear(n, Event::Answered(Answer::Lost), terms);
             }
+            Action::Unsent(n) => {
+                self.left.any -= 1;
+                self.hear(n, Event::Answered(Answer::Unsent), terms);
+            }
+            Action::Unparked(n) => {
+                self.left.any -= 1;
+                self.hear(n, Event::StoreFailed, terms);
+            }
             Action::LostAfter(n) => {
                 self.left.any -= 1;
                 if let Some(actor) = &mut self.actors[n] {
@@ -226,6 +247,12 @@ impl State {
             Action::Deliver(n) => {
                 let (origin, token, _) = self.parked.remove(n);
                 self.item.adopt(&origin, token, at(self.now), terms);
+            }
+            Action::DeliverTwice(n) => {
+                self.left.any -= 1;
+                let (origin, token, _) = self.parked[n];
+                self.item.adopt(&origin, token, at(self.now), terms);
+                self.parked[n].2 = self.now;
             }
             Action::Reconnect => self.connect(terms),
             Action::Neighbour => {
@@ -256,6 +283,7 @@ impl State {
             pair: None,
             until: 0,
             frozen: None,
+            puts_off: None,
         });
         free
     }
@@ -268,6 +296,13 @@ impl State {
         let actor = *actor;
         if let Some(heard) = actor.heard {
             self.hear(n, heard, terms);
+            return Ok(());
+        }
+        if let Some((generation, due_at)) = actor.puts_off {
+            self.actors[n] = None;
+            if !self.table_down {
+                self.item.postpone(generation, due_at);
+            }
             return Ok(());
         }
         let event = self.perform(n, variant, terms)?;
@@ -289,7 +324,14 @@ impl State {
             Effect::Spend(_) => self.now + seconds(terms.spend),
             _ => 0,
         };
-        if let Effect::End(_) = actor.effect {
+        let Effect::End(outcome) = actor.effect else { return };
+        if let (Outcome::NotDue, Event::Read(Some(chain))) = (outcome, event)
+            && chain.intent.is_none()
+        {
+            let due = due_at(chain.upkeep, chain.refreshed_at, chain.expires_at, terms);
+            actor.puts_off = (due > at(self.now)).then_some((chain.generation, due));
+        }
+        if actor.puts_off.is_none() {
             self.actors[n] = None;
         }
     }

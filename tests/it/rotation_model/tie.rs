@@ -94,7 +94,7 @@ async fn one_sequence(seed: u64) {
         let back = dice.below(claims.len().min(3));
         let claim = claims[claims.len() - 1 - back];
         let new = pair(&ring, claim.generation + 1, n, now);
-        let (real, model) = match dice.below(8) {
+        let (real, model) = match dice.below(9) {
             0 | 1 => (accepted(tokens::claim(&table, &id, &claim).await), item.claim(&claim)),
             2 => (
                 accepted(tokens::commit(&table, &id, &claim, &new, now, now).await),
@@ -127,6 +127,13 @@ async fn one_sequence(seed: u64) {
                 item.adopt(&parked.origin, n, now, &terms);
                 (accepted(real), true)
             }
+            7 => {
+                let generation = item.chain.generation - u64::from(dice.below(3) == 0);
+                (
+                    accepted(tokens::postpone(&table, &id, generation, now).await),
+                    item.postpone(generation, now),
+                )
+            }
             _ => {
                 let before = item.chain.generation - u64::from(dice.below(3) == 0);
                 let new = pair(&ring, before + 1, n, now);
@@ -152,11 +159,18 @@ async fn promoted(
     let terms = Terms::with_grace(SignedDuration::from_mins(8));
     let rings = Rings { access: ring, refresh: ring };
     let seal =
-        |pair: &SealedPair| pair.reseal(rings, &id(), claim.generation + 1, [[7; 24]; 2]).expect("opens");
-    let present =
-        [Present::Goes, Present::Stays, Present::StaysRefused, Present::BothRefused(now)][dice.below(4)];
-    let kept = Some(seal(&found.pair())).filter(|_| present != Present::Goes);
-    let promotion = Promotion { spare: spare.clone(), pair: seal(spare), kept, present };
+        |pair: &SealedPair, generation| pair.reseal(rings, &id(), generation, [[7; 24]; 2]).expect("opens");
+    let present = [
+        Present::Goes,
+        Present::Stays,
+        Present::StaysRefused,
+        Present::StaysBetter,
+        Present::BothRefused(now),
+    ][dice.below(5)];
+    let next = claim.generation + 1;
+    let later = next + u64::from(present == Present::StaysBetter);
+    let kept = Some(seal(&found.pair(), later)).filter(|_| present != Present::Goes);
+    let promotion = Promotion { spare: spare.clone(), pair: seal(spare, next), kept, present };
     let real = tokens::promote(table, &id(), claim, &promotion, now, &terms).await;
     (accepted(real), item.promote(claim, present, token, now, &terms))
 }

@@ -46,6 +46,8 @@ pub(super) struct Counted {
     pub(super) table: MemoryTable,
     pub(super) requests: Arc<AtomicUsize>,
     pub(super) rows: Arc<AtomicUsize>,
+    /// What was read and written, and what the token endpoint was asked, in order.
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Counted {
@@ -53,11 +55,16 @@ impl Counted {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.rows.fetch_add(rows, Ordering::Relaxed);
     }
+
+    fn logs(&self, what: &str, key: &Key) {
+        locked(&self.log).push(format!("{what} {}", key.sk));
+    }
 }
 
 impl Table for Counted {
     async fn get(&self, key: &Key) -> Result<Option<Attributes>, TableError> {
         self.count(1);
+        self.logs("get", key);
         self.table.get(key).await
     }
 
@@ -75,6 +82,7 @@ impl Table for Counted {
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
         self.count(0);
         for write in &writes {
+            self.logs("write", write.key());
             let (Write::Put { condition, .. }
             | Write::Update { condition, .. }
             | Write::Delete { condition, .. }) = write;
@@ -99,11 +107,13 @@ pub(super) struct Endpoint {
     cuts: Arc<AtomicBool>,
     table: MemoryTable,
     edge: MemoryEdge,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Endpoint {
     async fn answer(&self, asked: &str, next: Option<RefreshToken>) -> Result<TokenSet, ExchangeError> {
         locked(&self.spends).push(asked.to_owned());
+        locked(&self.log).push("spend".to_owned());
         let (now, most) = &*self.now;
         most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         tokio::task::yield_now().await;
@@ -194,6 +204,7 @@ impl World {
             cuts: Arc::default(),
             table: table.table.clone(),
             edge: edge.clone(),
+            log: table.log.clone(),
         };
         let api = Api::default();
         let refresher = Refresher {
@@ -337,6 +348,11 @@ impl World {
     /// Every token that was spent, in order.
     pub(super) fn spends(&self) -> Vec<String> {
         locked(&self.endpoint.spends).clone()
+    }
+
+    /// What was read, written and spent since the last look, in order.
+    pub(super) fn log(&self) -> Vec<String> {
+        std::mem::take(&mut locked(&self.table.log))
     }
 
     pub(super) fn most_at_once(&self) -> usize {

@@ -1,0 +1,26 @@
+//! A system of a test's own, for what would disturb the others: its sandbox and its settings are nobody
+//! else's.
+
+use bucketwheel_local::Options;
+use serde_json::Value;
+
+use super::World;
+
+impl World {
+    /// Starts a system with these parameters of the template and switches of the sandbox. Nothing sweeps in
+    /// it by itself.
+    pub(crate) async fn apart(parameters: &[(&str, &str)], behaviour: Value) -> World {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let options = Options {
+            parameters: parameters.iter().map(own).collect(),
+            schedule: Some("rate(1 day)".to_owned()),
+            ..Options::default()
+        };
+        World::of(World::start((options, behaviour)).await)
+    }
+
+    /// Ends a system of one's own.
+    pub(crate) fn stop(self) {
+        self.system.over.notify_one();
+    }
+}
