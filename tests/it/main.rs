@@ -4,10 +4,12 @@
 mod actions;
 mod at_most_once;
 mod backlogs;
+mod browser;
 mod calls;
 mod command;
 mod commits;
 mod connects;
+mod console;
 mod contract;
 mod credentials;
 mod events;

@@ -60,8 +60,8 @@ fn page(place: Place, title: &str, content: &Markup) -> Markup {
             @for (other, address, name) in Place::ALL {
                 a href=(address) aria-current=[(other == place).then_some("page")] { (name) }
             }
-            form method="post" action="/logout" { button.quiet { "Sign out" } }
         }
+        form method="post" action="/logout" { button.quiet { "Sign out" } }
     };
     document(title, &navigation, &html! { main #content { (content) } })
 }

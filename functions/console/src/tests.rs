@@ -2,6 +2,7 @@
 
 mod api;
 mod entry;
+mod forms;
 mod life;
 mod pages;
 mod queues;

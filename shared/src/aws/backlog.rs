@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
-    QueueAttributeName,
-};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::queue::CAUSE;
@@ -75,13 +74,14 @@ impl Backlog for SqsBacklog {
 
     async fn put_back(&self, receipts: &[String]) -> Result<(), QueueError> {
         for receipts in receipts.chunks(10) {
-            let mut batch = self.client.change_message_visibility_batch().queue_url(&self.dead_url);
-            for (number, receipt) in receipts.iter().enumerate() {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(number.to_string());
-                let entry = entry.receipt_handle(receipt).visibility_timeout(0).build();
-                batch = batch.entries(entry.map_err(|error| QueueError::Rejected(error.into()))?);
-            }
-            batch.send().await.map_err(away)?;
+            let shown = receipts.iter().map(async |receipt| {
+                let change = self.client.change_message_visibility().queue_url(&self.dead_url);
+                match change.receipt_handle(receipt).visibility_timeout(0).send().await {
+                    Err(error) if !is_over(error.code()) => Err(away(error)),
+                    _ => Ok(()),
+                }
+            });
+            try_join_all(shown).await?;
         }
         Ok(())
     }
@@ -115,6 +115,11 @@ impl Backlog for SqsBacklog {
         let deletion = self.client.delete_message().queue_url(&self.dead_url);
         deletion.receipt_handle(&letter.receipt).send().await.map(drop).map_err(away)
     }
+}
+
+/// Whether SQS says that the receipt is worth nothing any more: the message is gone, or was seen again.
+fn is_over(code: Option<&str>) -> bool {
+    matches!(code, Some("MessageNotInflight" | "ReceiptHandleIsInvalid" | "InvalidParameterValue"))
 }
 
 fn away(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {

@@ -1,6 +1,7 @@
 //! Queues of a test's own, with their dead-letter queues.
 
 use bucketwheel::aws::{SqsBacklog, SqsInbox};
+use bucketwheel::ports::Inbox as _;
 
 use super::World;
 
@@ -14,6 +15,13 @@ pub(crate) struct OwnQueue {
 }
 
 impl World {
+    /// Buries a message of the calls queue.
+    pub(crate) async fn bury(&self, body: &str, cause: &str) {
+        let outputs = &self.local().outputs;
+        let (url, dead_url) = (outputs.calls_queue_url.clone(), outputs.calls_dlq_url.clone());
+        SqsInbox::new(&self.account, url, dead_url).bury(body, cause).await.expect("buried");
+    }
+
     /// Makes a queue; ordered if its name says `.fifo`.
     pub(crate) async fn own_queue(&self, name: &str) -> OwnQueue {
         let make = async |name: String| self.local().queue(&name).await.expect("a queue");

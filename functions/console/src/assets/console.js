@@ -39,7 +39,7 @@ for (const choice of document.querySelectorAll("select[data-fills]")) {
 
 // One box ticks them all.
 for (const all of document.querySelectorAll("input[data-ticks]")) {
-  all.hidden = false;
+  all.closest("label").hidden = false;
   all.addEventListener("change", () => {
     for (const one of document.getElementsByName(all.dataset.ticks)) one.checked = all.checked;
   });

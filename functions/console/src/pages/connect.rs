@@ -103,7 +103,7 @@ pub(super) fn form<T, Q, E>(console: &Console<T, Q, E>, typed: &Chosen, banner: 
             }
             fieldset.card {
                 legend.skip { "What it is for" }
-                div.form {
+                div.form.across {
                     (field("label", "Label", "What you call it in this console.", &typed.label, true))
                     (field("workspace", "Workspace", "Its slug as in Bitbucket's addresses, or its uuid with braces.", &typed.workspace, true))
                     (field("resource", "Repository or project", "The slug or key that an access token of that kind belongs to.", &typed.resource, false))

@@ -4,6 +4,7 @@ mod about;
 mod deeds;
 mod history;
 mod hooks;
+mod recent;
 mod repositories;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use bucketwheel::call::{Allowance, Problem};
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::rotation::Upkeep;
 use bucketwheel::store::budget;
 use bucketwheel::store::{self, credentials, tokens};
 use http::{StatusCode, Uri};
@@ -26,7 +28,7 @@ pub(crate) use history::show as history;
 pub(crate) use repositories::show as repositories;
 
 use super::notice::Notice;
-use super::parts::{copyable, heading, state, trouble};
+use super::parts::{heading, state, trouble};
 use super::{Place, connect, page};
 use crate::Console;
 use crate::api::calls::{answer, enqueue};
@@ -35,6 +37,7 @@ use crate::guard::Who;
 use crate::invite::Wanted;
 use crate::problem::ErrorAnswer;
 use crate::request::{Id, bad_form};
+use crate::upkeep::{ExpiresOn, Never, chosen, expiry};
 
 /// What a button of the page asks for.
 #[derive(Deserialize)]
@@ -49,6 +52,8 @@ enum Deed {
     RepairHooks,
     RotateHook,
     AttachHook,
+    Upkeep,
+    Expiry,
 }
 
 /// A form of the page as it is sent.
@@ -60,6 +65,8 @@ pub(crate) struct Act {
     events: Option<String>,
     allow_other_account: Option<String>,
     sure: Option<String>,
+    upkeep: Option<Upkeep>,
+    expires_on: Option<String>,
 }
 
 /// Does it; or shows the page again with what is wrong.
@@ -107,6 +114,25 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
                 let made = self.invite(who, wanted).await?;
                 return Ok(connect::link(&made, credential.kind, self.edge.now()).into_response());
             }
+            Deed::Upkeep => {
+                let upkeep = chosen(credential.kind, act.upkeep.unwrap_or(Upkeep::Hot))?;
+                self.keep_as(who, credential, upkeep).await?;
+            }
+            Deed::Expiry => {
+                let day = act.expires_on.as_deref().filter(|day| !day.is_empty());
+                let on = match day.map(str::parse) {
+                    None => ExpiresOn::Never(Never::Never),
+                    Some(Ok(day)) => ExpiresOn::Day(day),
+                    Some(Err(_)) => {
+                        return Err(ErrorAnswer::bad_request(
+                            "bad_field",
+                            "That is no day.",
+                            "Choose a day, or none.",
+                        ));
+                    }
+                };
+                self.expires(who, credential, expiry(credential.kind, on)?).await?;
+            }
             Deed::Refresh => self.refresh(credential).await?,
             Deed::Disable => self.disable(who, credential).await?,
             Deed::Enable => self.enable(who, credential).await?,
@@ -153,11 +179,12 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         notice: Option<Markup>,
     ) -> Result<Markup, ErrorAnswer> {
         let (table, id, now) = (&self.table, &credential.id, self.edge.now());
-        let (tokens, lines, hooks, repositories, used) = tokio::try_join!(
+        let (tokens, lines, hooks, repositories, recent, used) = tokio::try_join!(
             tokens::get(table, id),
             credentials::audit(table, id),
             store::hooks::get(table, id),
             repositories::first(table, id, now),
+            recent::show(table, id, now),
             budget::used(table, self.limits, Some(credential), Allowance::Repositories, now),
         )?;
         let title = html! { h1 { (credential.label) } (state(credential.status.health)) };
@@ -170,19 +197,19 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
             (heading(Some(("/credentials", "Credentials")), &title, &does))
             @if let Some(problem) = problem { (trouble(problem)) }
             @if let Some(notice) = notice { (notice) }
-            (about::status(credential, now))
+            (about::status(credential, tokens.as_ref(), now))
             div.columns {
                 div {
                     (about::chain(credential, tokens.as_ref(), now))
                     (about::scopes(credential))
-                    (hooks::show(credential, hooks.as_ref(), now))
+                    (hooks::show(credential, hooks.as_ref(), &self.webhook_url(id), now))
                     (repositories)
+                    (recent)
                     (history::newest(id, &lines, now))
                 }
                 div {
                     (about::facts(credential, used, now))
-                    div.card { h2 { "Webhook address" } (copyable(&self.webhook_url(id), "the webhook address")) }
-                    (deeds::show(credential, label))
+                    (deeds::show(credential, tokens.as_ref(), label))
                 }
             }
         };

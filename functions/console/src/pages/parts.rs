@@ -23,7 +23,11 @@ pub(super) fn distance(time: Timestamp, now: Timestamp) -> String {
         0..60 if ahead => return "in a moment".to_owned(),
         0..60 => return "just now".to_owned(),
         60..3_600 => format!("{} min", far / 60),
-        3_600..172_800 => format!("{} h", far / 3_600),
+        3_600..36_000 => match far / 60 % 60 {
+            0 => format!("{} h", far / 3_600),
+            minutes => format!("{} h {minutes} min", far / 3_600),
+        },
+        36_000..172_800 => format!("{} h", far / 3_600),
         _ => format!("{} days", far / 86_400),
     };
     if ahead { format!("in {text}") } else { format!("{text} ago") }
@@ -200,6 +204,7 @@ mod tests {
             (1_000_030, "in a moment"),
             (1_000_060, "in 1 min"),
             (996_400, "1 h ago"),
+            (1_005_999, "in 1 h 39 min"),
             (1_000_000 - 47 * 3_600, "47 h ago"),
             (1_000_000 - 48 * 3_600, "2 days ago"),
             (1_000_000 + 90 * 86_400, "in 90 days"),

@@ -82,7 +82,7 @@ fn list(name: QueueName, letters: &Letters, now: Timestamp) -> Markup {
                     div.pager {
                         span.hint { (values.len()) " of " (total) }
                         div.buttons {
-                            label.choice hidden { input type="checkbox" data-ticks="id" hidden; " Choose all shown" }
+                            label.choice hidden { input type="checkbox" data-ticks="id"; " Choose all shown" }
                             button.quiet name="do" value="try-these" { "Try the chosen ones" }
                             button.quiet name="do" value="try-all" { "Try all" }
                         }

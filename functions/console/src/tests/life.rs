@@ -21,7 +21,7 @@ impl World {
     }
 
     /// Sends a form of a page, as an operator in a browser.
-    async fn press(&self, uri: &str, form: &str) -> Answer {
+    pub(super) async fn press(&self, uri: &str, form: &str) -> Answer {
         let cookie = format!("{}={}", session::COOKIE, operator().sign(self.edge.now()));
         let headers = [
             (COOKIE, cookie.as_str()),

@@ -11,8 +11,9 @@ use crate::pages::parts::{ago, copyable_inline, empty, moment};
 use crate::pages::timeline;
 
 /// What is wrong, and what to do about it. Nothing if nothing is.
-pub(super) fn status(credential: &Credential, now: Timestamp) -> Markup {
+pub(super) fn status(credential: &Credential, tokens: Option<&Tokens>, now: Timestamp) -> Markup {
     let status = &credential.status;
+    let works_until = tokens.and_then(|tokens| status.works_until(&tokens.chain()));
     let since = html! { " Since " (ago(status.since, now)) "." };
     html! {
         @if credential.deleting_at.is_some() {
@@ -22,6 +23,7 @@ pub(super) fn status(credential: &Credential, now: Timestamp) -> Markup {
         } @else if let Some(cause) = status.cause {
             div.banner.(if status.health == Health::Down { "bad" } else { "warn" }) {
                 p { strong { (cause.sentence()) } " " (cause.resolution()) (since) " " code { (cause.code()) } }
+                @if let Some(until) = works_until { p { "Calls go on to work until " (moment(until)) "." } }
                 @if status.health == Health::Down { (deeds::reconnect(credential, false)) }
             }
         } @else if status.health == Health::Disabled {

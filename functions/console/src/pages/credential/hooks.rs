@@ -6,10 +6,15 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::deeds;
-use crate::pages::parts::{Tone, ago, badge, empty, table};
+use crate::pages::parts::{Tone, ago, badge, copyable, empty, table};
 
 /// Their list, and what can be done.
-pub(super) fn show(credential: &Credential, hooks: Option<&HookSecrets>, now: Timestamp) -> Markup {
+pub(super) fn show(
+    credential: &Credential,
+    hooks: Option<&HookSecrets>,
+    address: &str,
+    now: Timestamp,
+) -> Markup {
     let attached = hooks.map(|hooks| hooks.hooks.as_slice()).unwrap_or_default();
     let newest = hooks.map(HookSecrets::newest).unwrap_or_default();
     html! {
@@ -20,6 +25,7 @@ pub(super) fn show(credential: &Credential, hooks: Option<&HookSecrets>, now: Ti
                     span.hint { "secret made " (ago(at, now)) }
                 }
             }
+            div.address { p.hint { "They send to" } (copyable(address, "the webhook address")) }
             @if attached.is_empty() {
                 (empty("No hooks yet", &html! { "Attach one below, and Bitbucket sends what happens to the webhook address." }))
             } @else {
