@@ -71,6 +71,9 @@ pub struct Link {
     /// The scopes that are wanted.
     #[serde(default)]
     pub wanted: Scopes,
+    /// The event keys that are to come from the place that it is meant for; empty if none are.
+    #[serde(default)]
+    pub events: Vec<String>,
     /// Whether it renews a credential, instead of making one.
     #[serde(default)]
     pub renews: bool,

@@ -7,6 +7,7 @@
 
 pub mod bodies;
 mod envelope;
+mod filter;
 pub mod nouns;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -19,6 +20,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 pub use envelope::{Envelope, NotAnEnvelope};
+pub use filter::{BadGlob, Filter, Filters, Glob, HookFilter};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -50,6 +52,9 @@ pub const LARGEST_MESSAGE: usize = 1024 * 1024;
 
 /// The longest name of the head, in bytes. A full name has two parts of up to 62 characters.
 const LONGEST_NAME: usize = 512;
+
+/// The event key of a delivery that names none.
+pub const UNKNOWN: &str = "unknown";
 
 /// A verified delivery with what its unsigned headers say.
 #[derive(Debug, Clone, Copy)]

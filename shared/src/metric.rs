@@ -48,6 +48,8 @@ metrics! {
     DeliveryUnasked = "delivery_unasked",
     /// Deliveries that wait in the table, because the queue did not take them.
     DeliveryParked = "delivery_parked",
+    /// Deliveries that a filter dropped.
+    DeliveryFiltered = "delivery_filtered",
     /// Deliveries refused because no signature can be read.
     RejectedUnsigned = "rejected_unsigned",
     /// Deliveries refused because the signature is wrong, or the credential is unknown.

@@ -5,7 +5,8 @@
 //! | `CRED#id` | `META` | the [`Credential`](crate::credential::Credential); listed by the index `listing` |
 //! | `CRED#id` | `TOKENS` | the sealed pair, its generation, intent and lease; found by the index `due` |
 //! | `CRED#id` | `OWNER`, `WORKSPACE` | nothing: the index `listing` finds the credential by them |
-//! | `CRED#id` | `HOOK` | the sealed secrets that deliveries to this credential are signed with |
+//! | `CRED#id` | `HOOK` | its hooks, what is wanted of them, and the sealed secrets that deliveries are signed with |
+//! | `CRED#id` | `DELIVERIES` | what became of its deliveries |
 //! | `CRED#id` | `REPO#uuid`, `REPOS` | the repositories that the credential sees, and when they were listed |
 //! | `CRED#id` | `STALE` | that an event said that these have changed; listed by `listing` |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
@@ -28,6 +29,7 @@ pub mod calls;
 pub mod connects;
 pub mod credentials;
 pub mod deliveries;
+pub mod history;
 pub mod hooks;
 pub mod keys;
 pub mod refusals;

@@ -46,6 +46,15 @@ async fn the_demo_goes_the_whole_circle_and_ctrl_c_frees_every_port() {
         seen.contains("seilbahn/website").then_some(())
     })
     .await;
+    let shown = running.command(&["hooks", "list"]).output().await.expect("the list runs");
+    assert!(text(&shown).contains("registered"), "{}", text(&shown));
+    let shown = running.command(&["hooks", "by-hand", "seilbahn"]).output().await.expect("it runs");
+    let shown = text(&shown);
+    let secret = shown.lines().find_map(|line| line.trim().strip_prefix("Secret")).map(str::trim);
+    assert_eq!(secret.map(str::len), Some(128), "{shown}");
+    let seen = running.command(&["hooks", "show"]).output().await.expect("it runs");
+    let seen = text(&seen);
+    assert!(seen.contains("by_hand") && !seen.contains(secret.unwrap_or_default()), "{seen}");
 
     let query = ["--query", "pagelen=2", "--query", "fields=values.slug", "--paginate", "--items", "3"];
     let paged =

@@ -22,7 +22,7 @@ pub(crate) async fn registered(world: &World, credential: &str) -> Vec<Value> {
         .collect()
 }
 
-async fn done(world: &World, credential: &str, action: Value) -> Value {
+pub(crate) async fn done(world: &World, credential: &str, action: Value) -> Value {
     let outcome = world.call(credential, action).await;
     assert!(outcome.error.is_none(), "{outcome:?}");
     outcome.body.unwrap_or_default()
@@ -152,5 +152,8 @@ async fn a_hook_that_may_not_be_registered_says_what_to_do() {
         "{problem:?}"
     );
     let stored = world.item(&format!("CRED#{credential}"), "HOOK").await.expect("the item");
-    assert_eq!(stored["hooks"][0]["problem"], json!(problem.code));
+    assert_eq!(stored["hooks"][0]["problem"], json!(problem));
+    let (_, seen) = world.operator("GET", &format!("credentials/{credential}/hooks"), None).await;
+    assert_eq!(seen["hooks"][0]["state"], json!("refused"), "{seen}");
+    assert!(text(&seen["hooks"][0]["problem"]["resolution"]).contains("hooks by-hand seilbahn/nowhere"));
 }

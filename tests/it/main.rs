@@ -3,6 +3,7 @@
 
 mod actions;
 mod at_most_once;
+mod attached;
 mod backlogs;
 mod browser;
 mod calls;

@@ -29,20 +29,31 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         events: &[String],
     ) -> Result<Answer, Stop> {
         let id = &holder.credential.id;
-        self.make(id).await?;
-        let stored = self.change(id, |stored| stored.attach(subject, events)).await?;
+        let stored = self.with_secret(id, |stored| stored.attach(subject, events)).await?;
         self.set_all_right(holder, stored, Some(subject)).await
     }
 
     /// Sets right what somebody changed, and what a rotation left undone.
     pub(crate) async fn repair_hooks(&self, holder: &Holder) -> Result<Answer, Stop> {
-        let stored = self.attached(&holder.credential.id).await?;
-        self.set_all_right(holder, stored, None).await
+        let id = &holder.credential.id;
+        match hooks::get(&self.table, id).await.map_err(Again::from)? {
+            None => Ok(made(&json!({ "hooks": [] }))),
+            Some(stored) if stored.secrets.is_empty() => {
+                let stored = self.with_secret(id, |_| {}).await?;
+                self.set_all_right(holder, stored, None).await
+            }
+            Some(stored) => self.set_all_right(holder, stored, None).await,
+        }
     }
 
     /// Gives the hooks a new secret.
     pub(crate) async fn rotate_hook(&self, holder: &Holder) -> Result<Answer, Stop> {
         let id = &holder.credential.id;
+        if self.attached(id).await?.by_hand() {
+            let cause = "A person registers a hook of this credential.";
+            let resolution = "Make a new secret with `bucketwheel hooks by-hand`, and enter it at Bitbucket.";
+            return Err(Stop::Failed(Problem::new("by_hand", cause, resolution), None));
+        }
         let (secret, nonce, now) = (self.new_secret(), self.edge.random(), self.edge.now());
         let rotate = |stored: &mut HookSecrets| {
             stored.rotate(&self.hook_ring, id, &secret, nonce, now);
@@ -77,15 +88,17 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let newest = stored.newest();
         let secret = self.open_newest(id, &stored)?;
         let (mut settled, mut last, mut failed) = (BTreeMap::new(), None, None);
-        for hook in stored.hooks.iter().filter(|hook| only.is_none_or(|only| only == hook.subject)) {
+        let asked = |hook: &&Attached| !hook.by_hand && only.is_none_or(|only| only == hook.subject);
+        for hook in stored.hooks.iter().filter(asked) {
             match self.set_right(holder, hook, newest, &secret).await {
                 Ok(answer) => {
-                    settled.insert(hook.subject.as_str(), None);
+                    settled.insert(hook.subject.as_str(), Ok(uuid(&answer)));
                     last = Some(answer);
                 }
                 Err(Stop::Failed(problem, answer)) => {
-                    settled.insert(hook.subject.as_str(), Some(problem.code.clone()));
-                    failed.get_or_insert((self.by_hand(id, hook, problem), answer));
+                    let problem = self.by_hand(id, hook, problem);
+                    settled.insert(hook.subject.as_str(), Err(problem.clone()));
+                    failed.get_or_insert((problem, answer));
                 }
                 // Doing it again is harmless, so an unclear end is no end.
                 Err(Stop::Unknown(_)) => {
@@ -98,8 +111,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let note = |stored: &mut HookSecrets| {
             for hook in &mut stored.hooks {
                 match settled.get(hook.subject.as_str()) {
-                    Some(None) => (hook.registered, hook.problem) = (newest, None),
-                    Some(problem) => hook.problem.clone_from(problem),
+                    Some(Ok(uuid)) => {
+                        (hook.registered, hook.problem) = (newest, None);
+                        hook.uuid.clone_from(uuid);
+                    }
+                    Some(Err(problem)) => hook.problem = Some(problem.clone()),
                     None => {}
                 }
             }
@@ -175,17 +191,24 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         self.exchange(holder, &Wire::get(path(&hook.subject, "")?, &[("pagelen", "100")])).await
     }
 
-    /// Makes the credential's first secret, unless there is one.
-    async fn make(&self, id: &CredentialId) -> Result<(), Stop> {
-        if hooks::get(&self.table, id).await.map_err(Again::from)?.is_some() {
-            return Ok(());
+    /// Changes the credential's hooks, and makes the first secret if there is none.
+    async fn with_secret(
+        &self,
+        id: &CredentialId,
+        change: impl Fn(&mut HookSecrets),
+    ) -> Result<HookSecrets, Stop> {
+        if hooks::get(&self.table, id).await.map_err(Again::from)?.is_none() {
+            match hooks::put_first(&self.table, id, &HookSecrets::unmade()).await {
+                Ok(()) | Err(TableError::Refused) => {}
+                Err(error) => return Err(Stop::Again(error.into())),
+            }
         }
         let (secret, nonce, now) = (self.new_secret(), self.edge.random(), self.edge.now());
-        let first = HookSecrets::first(&self.hook_ring, id, &secret, nonce, now);
-        match hooks::put_first(&self.table, id, &first).await {
-            Ok(()) | Err(TableError::Refused) => Ok(()),
-            Err(error) => Err(Stop::Again(error.into())),
-        }
+        let made = |stored: &mut HookSecrets| {
+            stored.make(&self.hook_ring, id, &secret, nonce, now);
+            change(stored);
+        };
+        self.change(id, made).await
     }
 
     /// Reads, changes and writes the credential's hooks, again where another worker wrote meanwhile.
@@ -231,12 +254,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     /// Where Bitbucket refuses us, a person may do it.
     fn by_hand(&self, id: &CredentialId, hook: &Attached, problem: Problem) -> Problem {
         let resolution = format!(
-            "{} A hook needs the scope webhook and administration of {}: grant these and repair the hooks. It is to \
-             send {} to {}, with the secret that the repair sets.",
+            "{} A hook needs the scope webhook and administration of {}: grant these and repair the hooks. Or let a \
+             person make it who may: it is to send {} to {}, with the secret that `bucketwheel hooks by-hand {}` shows.",
             problem.resolution,
             hook.subject,
             hook.events.join(", "),
             self.webhook_url(id),
+            hook.subject,
         );
         Problem { resolution, ..problem }
     }
@@ -255,6 +279,12 @@ fn path(subject: &str, rest: &str) -> Result<ApiPath, Stop> {
         let resolution = "Write workspace/repository, or workspace.";
         Stop::Failed(Problem::new("bad_repository", error.to_string(), resolution), None)
     })
+}
+
+/// The uuid of the hook that Bitbucket answered with, as its deliveries write it.
+fn uuid(answer: &Answer) -> Option<String> {
+    let uuid = answer.json()?["uuid"].as_str()?.trim_matches(['{', '}']).to_owned();
+    Some(uuid).filter(|uuid| !uuid.is_empty())
 }
 
 fn ours(listed: &Answer, address: &str) -> Option<Value> {

@@ -85,7 +85,8 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         Status { health: Health::Disabled, cause: None, since: self.edge.now() }
     }
 
-    async fn commit(
+    /// Writes a change with its audit line.
+    pub(crate) async fn commit(
         &self,
         who: &Who,
         known: &Credential,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Console;
 use crate::guard::Who;
+use crate::hooks;
 use crate::problem::ErrorAnswer;
 use crate::upkeep::chosen;
 
@@ -29,6 +30,7 @@ pub(crate) struct Wanted {
     pub(crate) owner: Option<String>,
     pub(crate) kind: Option<Kind>,
     pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) events: Option<Vec<String>>,
     pub(crate) credential: Option<CredentialId>,
     pub(crate) upkeep: Option<Upkeep>,
     #[serde(default)]
@@ -106,7 +108,13 @@ fn link(
             place(name, or(given, |known| &known.resource))?
         }
     };
+    let events = match wanted.events {
+        Some(_) if known.is_some() => return Err(bad_field("events are for a new credential alone.")),
+        Some(events) => hooks::checked_events(events)?,
+        None => Vec::new(),
+    };
     Ok(Link {
+        events,
         label: text("label", &or(wanted.label, |known| &known.label), 1, 100)?,
         workspace: place("workspace", or(wanted.workspace, |known| &known.workspace))?.to_ascii_lowercase(),
         owner: text("owner", &or(wanted.owner, |known| &known.owner), 0, 128)?,
@@ -144,7 +152,7 @@ fn kind(wanted: Option<Kind>, known: Option<&Credential>) -> Result<Kind, ErrorA
 }
 
 /// A slug, a key, or a uuid with braces: what Bitbucket takes as one part of a path.
-fn place(name: &str, text: String) -> Result<String, ErrorAnswer> {
+pub(crate) fn place(name: &str, text: String) -> Result<String, ErrorAnswer> {
     let first = |c: char| c.is_ascii_alphanumeric() || "-_~{".contains(c);
     let rest = |c: char| c.is_ascii_alphanumeric() || "-_.~{}".contains(c);
     let mut visible = text.strip_prefix('.').unwrap_or(&text).chars();
@@ -164,6 +172,6 @@ pub(crate) fn text(name: &str, given: &str, least: usize, most: usize) -> Result
     Err(bad_field(&format!("{name} must have {least} to {most} characters, without control characters.")))
 }
 
-fn bad_field(cause: &str) -> ErrorAnswer {
+pub(crate) fn bad_field(cause: &str) -> ErrorAnswer {
     ErrorAnswer::bad_request("bad_field", cause, "Correct the field and send the request again.")
 }

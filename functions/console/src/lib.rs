@@ -7,6 +7,7 @@
 mod api;
 mod change;
 mod guard;
+mod hooks;
 mod invite;
 mod letter;
 mod page;
@@ -139,6 +140,12 @@ where
         .route("/api/credentials/{id}/repositories", get(api::repositories::list::<T, Q, E>))
         .route("/api/credentials/{id}/disable", post(api::credentials::disable::<T, Q, E>))
         .route("/api/credentials/{id}/enable", post(api::credentials::enable::<T, Q, E>))
+        .route(
+            "/api/credentials/{id}/hooks",
+            get(api::hooks::show::<T, Q, E>)
+                .post(api::hooks::attach::<T, Q, E>)
+                .patch(api::hooks::filter::<T, Q, E>),
+        )
         .route("/api/credentials/{id}/refresh", post(api::credentials::refresh::<T, Q, E>))
         .route("/api/budget", get(api::budget::show::<T, Q, E>))
         .route("/api/call", post(api::calls::call::<T, Q, E>))

@@ -25,6 +25,10 @@ impl<S: Send + Sync, B: DeserializeOwned> FromRequest<S> for Body<B> {
                 ErrorAnswer::bad_request("body_lost", "The body did not arrive.", "Send it again.")
             }
         })?;
+        // Serde would take a list for a record: its fields in their order.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(unreadable(&serde::de::Error::custom("a list is no object")));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| unreadable(&error))
     }
 }

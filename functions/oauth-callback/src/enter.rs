@@ -155,6 +155,7 @@ mod tests {
             owner: String::new(),
             workspace: "w".to_owned(),
             resource: String::new(),
+            events: Vec::new(),
             wanted: Scopes::default(),
             renews: false,
             other_account: false,

@@ -16,8 +16,8 @@ use crate::Connect;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is done for a credential that was just connected: a word for the call's id, and the call.
-fn following() -> [(&'static str, Action); 1] {
-    [("list-repositories", Action::RefreshRepositories {})]
+fn following() -> [(&'static str, Action); 2] {
+    [("list-repositories", Action::RefreshRepositories {}), ("hooks", Action::RepairHooks {})]
 }
 
 impl<T: Table, Q: Queue, E: Edge> Connect<T, Q, E> {

@@ -5,6 +5,7 @@ use bucketwheel::credential::{Credential, Entry, Health, Status};
 use bucketwheel::ports::{Edge, Table, TableError};
 use bucketwheel::rotation::{Chain, Terms, Upkeep, falls_due};
 use bucketwheel::store::credentials::{self, Audit};
+use bucketwheel::store::hooks::{self, HookSecrets};
 use bucketwheel::store::tokens::{self, Rings, SealedPair};
 use bucketwheel::store::{connects, credentials as stored};
 use bucketwheel::token::TokenSet;
@@ -36,7 +37,12 @@ impl<T: Table, Q, E: Edge> Connect<T, Q, E> {
             let credential = renewed(link, known, found, set, now);
             let upkeep = upkeep(link, before.as_ref());
             let before = before.map(|chain| chain.generation);
-            let writes = self.writes(digest, &credential, (before, upkeep), set, asked, now);
+            let mut writes = self.writes(digest, &credential, (before, upkeep), set, asked, now);
+            if !link.events.is_empty() && credential.revision == 1 {
+                let mut wanted = HookSecrets::unmade();
+                wanted.attach(&credential.home(), &link.events);
+                writes.push(hooks::replacing(&credential.id, &mut wanted));
+            }
             match self.table.write(writes).await {
                 Ok(()) => return Ok(credential),
                 // Something has changed since it was read: the link is used up, or it is worth another try.

@@ -96,6 +96,7 @@ impl<T: Table + Clone + 'static> World<T> {
             owner: "ada".to_owned(),
             workspace: seed::WORKSPACE.to_owned(),
             resource: String::new(),
+            events: Vec::new(),
             wanted: Scopes::default(),
             renews: false,
             other_account: false,

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bucketwheel::credential::CredentialId;
+use bucketwheel::event::Filters;
 use bucketwheel::signature::HookSecret;
 use jiff::{SignedDuration, Timestamp};
 
 /// How long what was read is believed.
 const BELIEVED: SignedDuration = SignedDuration::from_secs(60);
+/// How old it may be where a delivery is dropped by it.
+const JUST_NOW: SignedDuration = SignedDuration::from_secs(5);
 /// How long it is believed while the table cannot be asked. It lets deliveries in, never refuses one.
 const BELIEVED_AT_MOST: SignedDuration = SignedDuration::from_hours(1);
 /// After a mismatch the table is asked again. A process may do that so many times at once, and then
@@ -24,6 +27,7 @@ const MOST: usize = 2_000;
 pub(crate) struct Hook {
     /// No secrets means that there is no such hook.
     pub(crate) secrets: Vec<HookSecret>,
+    pub(crate) filters: Filters,
     /// The version whose first match a rotation waits for.
     pub(crate) awaited: Option<u64>,
     pub(crate) read_at: Timestamp,
@@ -32,6 +36,11 @@ pub(crate) struct Hook {
 impl Hook {
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
         now.duration_since(self.read_at) < BELIEVED
+    }
+
+    /// Whether a filter may drop a delivery by it.
+    pub(crate) fn was_read_just_now(&self, now: Timestamp) -> bool {
+        now.duration_since(self.read_at) < JUST_NOW
     }
 
     pub(crate) fn may_stand_in(&self, now: Timestamp) -> bool {
@@ -107,7 +116,12 @@ mod tests {
     #[test]
     fn made_up_credentials_do_not_drive_out_real_ones() {
         let known = Known::default();
-        let hook = |secrets| Hook { secrets, awaited: None, read_at: Timestamp::UNIX_EPOCH };
+        let hook = |secrets| Hook {
+            secrets,
+            filters: Filters::default(),
+            awaited: None,
+            read_at: Timestamp::UNIX_EPOCH,
+        };
         let secret = HookSecret { version: 1, secret: "s".to_owned().into() };
         let real: CredentialId = "real".parse().expect("an id");
         known.remember(&real, hook(vec![secret]));

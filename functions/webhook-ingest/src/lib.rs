@@ -13,15 +13,16 @@
 //! schedule ─▶ drain: parked, oldest first per group ─▶ queue
 //! ```
 
+mod counted;
 mod drain;
 mod known;
 mod onward;
+mod proof;
 mod request;
 mod ring;
 mod stale;
 mod waiting;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bucketwheel::credential::CredentialId;
@@ -30,12 +31,12 @@ use bucketwheel::event::Delivery;
 use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Edge, Keys, KeysError, Queue, QueueError, Table, TableError};
 use bucketwheel::seal::OpenError;
-use bucketwheel::signature::{Claimed, Verified, verify};
-use bucketwheel::store::hooks::{self, HookSecrets};
+use bucketwheel::signature::Verified;
 use bucketwheel::trace::Trace;
+use counted::Counted;
 pub use drain::Drained;
 use jiff::Timestamp;
-use known::{Hook, Known};
+use known::Known;
 pub use request::{Event, Request, Response};
 use ring::Ring;
 use serde::Serialize;
@@ -51,8 +52,10 @@ pub const ATTEMPT: Duration = Duration::from_millis(900);
 const PATIENCE: Duration = Duration::from_secs(7);
 /// Time for the hook and its secrets.
 const LOOKUP: Duration = Duration::from_millis(2_500);
-/// Time for a note: that a new secret has matched, that a list has changed.
+/// Time for a note: that a new secret has matched, that a list has changed, what was counted.
 const NOTE: Duration = Duration::from_millis(300);
+/// Time for all that was counted, when the drain comes.
+const FLUSH: Duration = Duration::from_millis(600);
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub enum Answer {
     Unasked,
     /// It waits in the table for the events queue.
     Parked,
+    /// A filter dropped it.
+    Filtered,
     /// Its signature is missing or wrong, or there is no such credential. The two look alike.
     Rejected,
     /// It is larger than a delivery can be.
@@ -75,7 +80,9 @@ impl Answer {
     /// As API Gateway wants it.
     pub fn response(self) -> Response {
         match self {
-            Answer::Accepted | Answer::Unasked | Answer::Parked => Response::new(202, "accepted"),
+            Answer::Accepted | Answer::Unasked | Answer::Parked | Answer::Filtered => {
+                Response::new(202, "accepted")
+            }
             Answer::Rejected => Response::new(401, "signature missing or wrong"),
             Answer::TooLarge => Response::new(413, "larger than 1 MiB"),
             Answer::Unavailable => Response::new(503, "try again"),
@@ -123,6 +130,7 @@ pub struct Ingest<T, Q, K, E> {
     edge: E,
     known: Known,
     waiting: Waiting,
+    counted: Counted,
     /// What this invocation counts.
     pub tally: Tally,
 }
@@ -131,7 +139,16 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
     /// An ingest that knows no hook yet.
     pub fn new(table: T, events: Q, keys: K, edge: E) -> Self {
         let (ring, known, waiting) = (Ring::new(keys), Known::default(), Waiting::default());
-        Self { table, events, ring, edge, known, waiting, tally: Tally::default() }
+        Self {
+            table,
+            events,
+            ring,
+            edge,
+            known,
+            waiting,
+            counted: Counted::default(),
+            tally: Tally::default(),
+        }
     }
 
     /// Handles one event: answers a request, or drains.
@@ -143,7 +160,11 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
                 self.count(Answer::Unavailable);
                 Done::Answered(Answer::Unavailable.response())
             }
-            Event::Wake => Done::Drained(Box::pin(self.drain()).await),
+            Event::Wake => {
+                let drained = Box::pin(self.drain()).await;
+                let _ = timeout(FLUSH, self.store_all()).await;
+                Done::Drained(drained)
+            }
         }
     }
 
@@ -185,6 +206,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             Answer::Accepted => &[Metric::DeliveryAccepted],
             Answer::Unasked => &[Metric::DeliveryAccepted, Metric::DeliveryUnasked],
             Answer::Parked => &[Metric::DeliveryParked],
+            Answer::Filtered => &[Metric::DeliveryFiltered],
             // Counted with its cause, where that is known.
             Answer::Rejected => &[],
             Answer::TooLarge => &[Metric::RejectedSize],
@@ -203,17 +225,39 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             return Ok(Answer::TooLarge);
         }
         let body = request.body().ok_or(Unstored::Base64)?;
-        let Ok(claimed) = request.claimed() else { return Ok(self.rejected(Metric::RejectedUnsigned)) };
-        let Ok(credential) = request.credential().parse::<CredentialId>() else {
-            return Ok(self.rejected(Metric::RejectedSignature));
-        };
         let now = self.edge.now();
+        let credential = request.credential().parse::<CredentialId>();
+        let Ok(claimed) = request.claimed() else {
+            if let Ok(credential) = &credential {
+                self.note_rejection(request, credential, "unsigned", now);
+            }
+            return Ok(self.rejected(Metric::RejectedUnsigned));
+        };
+        let Ok(credential) = credential else { return Ok(self.rejected(Metric::RejectedSignature)) };
         let Some(verified) = self.verified(&credential, &body, &claimed, now).await? else {
+            self.note_rejection(request, &credential, "wrong_signature", now);
             return Ok(self.rejected(Metric::RejectedSignature));
         };
         self.note_match(&credential, verified.secret_version, now).await;
+        let taken = self.taken(request, &credential, verified, trace, now).await;
+        self.note_taken(request, &credential, verified.secret_version, &taken, now).await;
+        taken
+    }
+
+    /// What becomes of a delivery whose signature is right.
+    async fn taken(
+        &self,
+        request: &Request<'_>,
+        credential: &CredentialId,
+        verified: Verified<'_>,
+        trace: &Trace,
+        now: Timestamp,
+    ) -> Result<Answer, Unstored> {
+        if self.is_filtered(request, credential, verified.body(), now).await {
+            return Ok(Answer::Filtered);
+        }
         let delivery = Delivery {
-            credential: &credential,
+            credential,
             verified,
             event_key: request.event_key(),
             hook_id: request.hook_id(),
@@ -222,76 +266,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             trace,
             received_at: now,
         };
-        Box::pin(self.onward(&credential, delivery.envelope())).await
-    }
-
-    /// Checks the signature against the secrets that are known, and against the table's if those may be
-    /// out of date. None only where the table's own secrets do not match: a secret that is newer than
-    /// what this process knows must not cost a delivery.
-    async fn verified<'b>(
-        &self,
-        credential: &CredentialId,
-        body: &'b [u8],
-        claimed: &Claimed,
-        now: Timestamp,
-    ) -> Result<Option<Verified<'b>>, Unstored> {
-        let known = self.known.get(credential);
-        if let Some(hook) = known.as_ref().filter(|hook| hook.is_fresh(now)) {
-            let verified = verify(body, claimed, &hook.secrets);
-            if verified.is_some() {
-                return Ok(verified);
-            }
-            if !self.known.may_reread(now) {
-                return Err(Unstored::Unproven);
-            }
-        }
-        let read = timeout(LOOKUP, self.read(credential, now)).await;
-        match read.unwrap_or(Err(Unstored::Slow)) {
-            Ok(hook) => Ok(verify(body, claimed, &hook.secrets)),
-            Err(error) => {
-                let hook = known.filter(|hook| hook.may_stand_in(now));
-                match hook.and_then(|hook| verify(body, claimed, &hook.secrets)) {
-                    Some(verified) => {
-                        tracing::warn!(error = %Causes(&error), "verified with what was read earlier");
-                        Ok(Some(verified))
-                    }
-                    None => Err(error),
-                }
-            }
-        }
-    }
-
-    /// Tells a rotation that Bitbucket signs with the new secret: one write, not one per delivery. What
-    /// fails here is done by a later delivery.
-    async fn note_match(&self, credential: &CredentialId, version: u64, now: Timestamp) {
-        let Some(hook) = self.known.get(credential).filter(|hook| hook.awaited == Some(version)) else {
-            return;
-        };
-        let noted = timeout(NOTE, hooks::matched(&self.table, credential, version)).await;
-        if matches!(noted, Ok(Ok(()))) {
-            let hook = Hook { secrets: hook.secrets.clone(), awaited: None, read_at: now.min(hook.read_at) };
-            self.known.remember(credential, hook);
-        }
-    }
-
-    async fn read(&self, credential: &CredentialId, now: Timestamp) -> Result<Arc<Hook>, Unstored> {
-        let found = hooks::get(&self.table, credential).await?;
-        let awaited = found.as_ref().map(HookSecrets::newest);
-        let awaited = awaited.filter(|newest| found.as_ref().is_some_and(|found| found.awaits(*newest)));
-        let secrets = match found {
-            Some(sealed) => match sealed.open(&*self.ring.get(now).await?, credential) {
-                Err(OpenError::UnknownKey(_)) if let Some(newer) = self.ring.newer(now).await? => {
-                    sealed.open(&newer, credential)?
-                }
-                opened => opened?,
-            },
-            // The same work, so that neither the time nor a keyring that is away tells which hooks there are.
-            None => {
-                self.ring.open_nobodys(now).await?;
-                Vec::new()
-            }
-        };
-        Ok(self.known.remember(credential, Hook { secrets, awaited, read_at: now }))
+        Box::pin(self.onward(credential, delivery.envelope())).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bucketwheel::event::UNKNOWN;
 use bucketwheel::signature::{Claimed, NotASignature};
 use bucketwheel::trace::Trace;
 use serde::de::IgnoredAny;
@@ -107,7 +108,7 @@ impl<'a> Request<'a> {
         let key = |key: &&str| {
             key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_:-".contains(&b))
         };
-        self.short("x-event-key", LONGEST_ID).filter(key).unwrap_or("unknown")
+        self.short("x-event-key", LONGEST_ID).filter(key).unwrap_or(UNKNOWN)
     }
 
     pub(crate) fn hook_id(&self) -> Option<&str> {

@@ -2,12 +2,13 @@ mod answers;
 mod hostile;
 mod ledger;
 mod outages;
+mod wanted;
 mod world;
 
 use bucketwheel::memory::{MemoryEdge, MemoryKeys, MemoryQueue, MemoryTable};
 use bucketwheel::seal::{Keyring, NONCE_LEN};
-use bucketwheel::signature::sign;
-use bucketwheel::store::hooks::put_first;
+use bucketwheel::signature::{Claimed, sign, verify};
+use bucketwheel::store::hooks::{self, HookSecrets, put_first};
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde_json::{Value, json};

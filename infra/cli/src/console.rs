@@ -114,7 +114,32 @@ impl Console {
 
     /// Submits a call and waits up to half a minute for its outcome.
     pub(crate) async fn call(&self, message: &Value) -> Result<Outcome, Error> {
-        let mut found: Value = self.send(self.client.post(self.url("call")).json(message)).await?;
+        let found: Value = self.send(self.client.post(self.url("call")).json(message)).await?;
+        self.outcome(found).await
+    }
+
+    /// The credential's hooks.
+    pub(crate) async fn hooks(&self, id: &str) -> Result<Value, Error> {
+        self.send(self.client.get(self.url(&format!("credentials/{id}/hooks")))).await
+    }
+
+    /// Wants a hook, and waits for what becomes of that.
+    pub(crate) async fn attach(&self, id: &str, wanted: &Value) -> Result<Outcome, Error> {
+        #[derive(Deserialize)]
+        struct Begun {
+            call: String,
+        }
+        let request = self.client.post(self.url(&format!("credentials/{id}/hooks"))).json(wanted);
+        let Begun { call } = self.send(request).await?;
+        self.outcome(serde_json::json!({ "id": call })).await
+    }
+
+    /// Sets the filter of all the credential's hooks.
+    pub(crate) async fn set_filter(&self, id: &str, filter: &Value) -> Result<Value, Error> {
+        self.send(self.client.patch(self.url(&format!("credentials/{id}/hooks"))).json(filter)).await
+    }
+
+    async fn outcome(&self, mut found: Value) -> Result<Outcome, Error> {
         let id = found["id"].as_str().unwrap_or_default().to_owned();
         for _ in 0..100 {
             if let Ok(outcome) = serde_json::from_value(found) {

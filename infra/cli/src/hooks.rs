@@ -1,15 +1,20 @@
-//! `bucketwheel hooks` and `bucketwheel rotate hook`: the webhooks of a credential. All of it is done by
-//! the worker, with the credential's own token.
+//! `bucketwheel hooks` and `bucketwheel rotate hook`: the webhooks of a credential. What Bitbucket is asked
+//! is asked by the worker, with the credential's own token.
 
-use clap::Subcommand;
-use serde_json::{Value, json};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
 
+use crate::by_hand;
 use crate::console::Console;
 use crate::profile::Profile;
 use crate::verbs::{say, the_credential};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// List the hooks, how they stand, and what became of their deliveries
+    List(Whose),
+    /// Show all that is known of them, as JSON
+    Show(Whose),
     /// Have Bitbucket send the events of a repository, or of all of a workspace
     Attach {
         /// workspace/repository, or workspace
@@ -17,43 +22,101 @@ pub(crate) enum Verb {
         /// The event keys to send; may be given several times
         #[arg(long = "event", value_name = "KEY", default_value = "repo:push")]
         events: Vec<String>,
-        /// The credential to use; not needed if there is only one
-        #[arg(long)]
-        credential: Option<String>,
+        /// Take only deliveries of repositories with such a full name; may be given several times
+        #[arg(long = "repository", value_name = "PATTERN")]
+        repositories: Vec<String>,
+        /// Take only deliveries about such branches; may be given several times
+        #[arg(long = "branch", value_name = "PATTERN")]
+        branches: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Say which deliveries are wanted, from whichever hook; without patterns all of them
+    Filter {
+        /// Such event keys, as pullrequest:*
+        #[arg(long = "event", value_name = "PATTERN")]
+        events: Vec<String>,
+        /// Repositories with such a full name
+        #[arg(long = "repository", value_name = "PATTERN")]
+        repositories: Vec<String>,
+        /// Such branches, as release/*
+        #[arg(long = "branch", value_name = "PATTERN")]
+        branches: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Make a secret, show it this once, and say how a person registers the hook with it
+    ByHand {
+        /// workspace/repository, or workspace
+        subject: String,
+        /// The event keys to send; may be given several times
+        #[arg(long = "event", value_name = "KEY", default_value = "repo:push")]
+        events: Vec<String>,
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Set right what somebody changed, disabled or deleted at Bitbucket
-    Repair {
-        /// The credential to use; not needed if there is only one
-        #[arg(long)]
-        credential: Option<String>,
-    },
+    Repair(Whose),
     /// Take the credential's hooks away at Bitbucket, and their secrets here
-    Remove {
-        /// The credential to use; not needed if there is only one
-        #[arg(long)]
-        credential: Option<String>,
-    },
+    Remove(Whose),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Whose {
+    /// The credential to use; not needed if there is only one
+    #[arg(long)]
+    pub(crate) credential: Option<String>,
 }
 
 pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), crate::Error> {
-    let (credential, action) = match verb {
-        Verb::Attach { subject, events, credential } => {
-            (credential, json!({ "action": "ensure_hook", "repository": subject, "events": events }))
+    let console = Console::new(profile)?;
+    match verb {
+        Verb::List(whose) => {
+            let credential = the_credential(&console, whose.credential).await?;
+            list(&console.hooks(&credential).await?);
+            Ok(())
         }
-        Verb::Repair { credential } => (credential, json!({ "action": "repair_hooks" })),
-        Verb::Remove { credential } => (credential, json!({ "action": "remove_hooks" })),
-    };
-    act(profile, credential, &action).await
+        Verb::Show(whose) => {
+            let credential = the_credential(&console, whose.credential).await?;
+            say(&format!("{:#}", console.hooks(&credential).await?));
+            Ok(())
+        }
+        Verb::Attach { subject, events, repositories, branches, whose } => {
+            let credential = the_credential(&console, whose.credential).await?;
+            let filter = filter(Vec::new(), repositories, branches);
+            let mut wanted = json!({ "subject": subject, "events": events });
+            if !filter.is_empty() {
+                wanted["filter"] = Value::Object(filter);
+            }
+            told(console.attach(&credential, &wanted).await?)
+        }
+        Verb::Filter { events, repositories, branches, whose } => {
+            let credential = the_credential(&console, whose.credential).await?;
+            let filter = Value::Object(filter(events, repositories, branches));
+            let seen = console.set_filter(&credential, &filter).await?;
+            say(&format!("{:#}", seen["filter"]));
+            Ok(())
+        }
+        Verb::ByHand { subject, events, whose } => {
+            let credential = the_credential(&console, whose.credential).await?;
+            Ok(by_hand::show(profile, &credential, &subject, &events).await?)
+        }
+        Verb::Repair(whose) => act(&console, whose.credential, "repair_hooks").await,
+        Verb::Remove(whose) => act(&console, whose.credential, "remove_hooks").await,
+    }
 }
 
 pub(crate) async fn rotate(profile: &Profile, credential: Option<String>) -> Result<(), crate::Error> {
-    act(profile, credential, &json!({ "action": "rotate_hook" })).await
+    act(&Console::new(profile)?, credential, "rotate_hook").await
 }
 
-async fn act(profile: &Profile, credential: Option<String>, action: &Value) -> Result<(), crate::Error> {
-    let console = Console::new(profile)?;
-    let credential = the_credential(&console, credential).await?;
-    let outcome = console.call(&json!({ "credential": credential, "call": action })).await?;
+async fn act(console: &Console, credential: Option<String>, action: &str) -> Result<(), crate::Error> {
+    let credential = the_credential(console, credential).await?;
+    let call = json!({ "credential": credential, "call": { "action": action } });
+    told(console.call(&call).await?)
+}
+
+fn told(outcome: bucketwheel::call::Outcome) -> Result<(), crate::Error> {
     match outcome.error {
         Some(problem) => Err(crate::Error::Call(problem)),
         None => {
@@ -61,4 +124,47 @@ async fn act(profile: &Profile, credential: Option<String>, action: &Value) -> R
             Ok(())
         }
     }
+}
+
+fn filter(events: Vec<String>, repositories: Vec<String>, branches: Vec<String>) -> Map<String, Value> {
+    let lists = [("events", events), ("repositories", repositories), ("branches", branches)];
+    let given = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    given.map(|(name, list)| (name.to_owned(), json!(list))).collect()
+}
+
+fn list(seen: &Value) {
+    say(&format!("Deliveries go to {}", text(&seen["webhook_url"])));
+    say(&format!(
+        "{:<32}  {:<10}  {:<20}  {:<20}  {}",
+        "HOOK", "STATE", "LAST DELIVERY", "EVENT", "DELIVERIES"
+    ));
+    let others = seen["others"].as_object().into_iter().flatten();
+    let others = others.map(|(uuid, deliveries)| (uuid.as_str(), "not ours", deliveries));
+    let hooks = seen["hooks"].as_array().into_iter().flatten();
+    let hooks = hooks.map(|hook| (text(&hook["subject"]), text(&hook["state"]), &hook["deliveries"]));
+    for (name, state, deliveries) in hooks.chain(others) {
+        let counts = deliveries["counts"].as_object().into_iter().flatten();
+        let counts: Vec<_> = counts.map(|(became, count)| format!("{count} {became}")).collect();
+        let (at, event) = (text(&deliveries["last_at"]), text(&deliveries["last_event"]));
+        let at = at.get(..19).unwrap_or("-");
+        say(&format!("{name:<32}  {state:<10}  {at:<20}  {event:<20}  {}", counts.join(", ")));
+    }
+    for hook in seen["hooks"].as_array().into_iter().flatten().filter(|hook| hook["problem"].is_object()) {
+        let problem = &hook["problem"];
+        say(&format!("{}: {}", text(&hook["subject"]), text(&problem["cause"])));
+        say(&format!("  {}", text(&problem["resolution"])));
+    }
+    for secret in seen["secrets"].as_array().into_iter().flatten() {
+        let seen = secret["last_match"].as_str().unwrap_or("never");
+        say(&format!("Secret {}: last seen {seen}", secret["version"]));
+    }
+    say(&format!("Rejected: {}", seen["rejected"]));
+    for rejection in seen["rejections"].as_array().into_iter().flatten() {
+        let [at, cause, key] = ["at", "cause", "event_key"].map(|name| text(&rejection[name]));
+        say(&format!("  {at}  {cause}  {key}"));
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! The `bucketwheel` command.
 
+mod by_hand;
 mod console;
 mod credentials;
 mod demo;
@@ -55,7 +56,7 @@ enum Verb {
     /// See what is on the events queue
     #[command(subcommand)]
     Events(events::Verb),
-    /// Register, repair and remove the webhooks of a credential
+    /// The webhooks of a credential: register, filter, repair, remove, and what they delivered
     #[command(subcommand)]
     Hooks(hooks::Verb),
     /// Put built functions and templates into a folder that CloudFormation deploys
@@ -75,6 +76,8 @@ enum Error {
     Console(#[from] console::Error),
     #[error(transparent)]
     Demo(#[from] demo::Error),
+    #[error(transparent)]
+    ByHand(#[from] by_hand::Error),
     #[error(transparent)]
     Rotate(#[from] rotate::Error),
     #[error("the events queue cannot be read: {0}")]

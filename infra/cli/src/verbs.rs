@@ -43,6 +43,10 @@ pub(crate) struct Wanted {
     #[arg(long, value_parser = ["hot", "lazy"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     upkeep: Option<String>,
+    /// An event key that is to come from the workspace, or from the token's repository; may be repeated
+    #[arg(long = "event", value_name = "KEY", conflicts_with = "credential")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<String>,
     /// Renew this credential instead of making a new one
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

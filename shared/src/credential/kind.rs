@@ -202,6 +202,16 @@ impl Kind {
     }
 }
 
+impl super::Credential {
+    /// The place that it is meant for, as hooks name it: `workspace`, or `workspace/repository`.
+    pub fn home(&self) -> String {
+        match self.kind.resource() {
+            Some(Resource::Repository) => format!("{}/{}", self.workspace, self.resource),
+            Some(Resource::Project) | None => self.workspace.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

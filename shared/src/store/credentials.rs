@@ -166,7 +166,7 @@ pub fn remove(credential: &Credential) -> Vec<Write> {
     let id = &credential.id;
     let gone = |sk| Write::Delete { key: Key::new(credential_pk(id), sk), condition: Condition::Always };
     let mut writes = vec![Write::Delete { key: meta(id), condition: revision_is(credential.revision) }];
-    writes.extend([OWNER, WORKSPACE, TOLD, "TOKENS", "HOOK"].map(gone));
+    writes.extend([OWNER, WORKSPACE, TOLD, "TOKENS", "HOOK", "DELIVERIES"].map(gone));
     writes
 }
 

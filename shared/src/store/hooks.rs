@@ -7,13 +7,18 @@
 //! one has been seen and [`KEPT`] has passed. Each step is found in the item, so whoever comes next goes on
 //! where the last one stopped.
 
+mod by_hand;
+
+pub use by_hand::UnderWay;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{credential_pk, from_attributes, to_attributes};
+use crate::call::Problem;
 use crate::credential::CredentialId;
+use crate::event::{Filter, Filters, HookFilter};
 use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::signature::HookSecret;
@@ -40,6 +45,9 @@ pub struct HookSecrets {
     /// The hooks.
     #[serde(default)]
     pub hooks: Vec<Attached>,
+    /// Which deliveries are wanted, from whichever hook.
+    #[serde(default)]
+    pub filter: Filter,
     #[serde(default)]
     revision: u64,
 }
@@ -54,9 +62,19 @@ pub struct Attached {
     /// The version of the secret that Bitbucket was told; 0 if none was.
     #[serde(default)]
     pub registered: u64,
-    /// Why it could not be set right, if so: a word for programs.
+    /// Whether a person registers it, because Bitbucket does not let the credential. Then nobody asks
+    /// Bitbucket for it, and `registered` is what the person was told.
+    #[serde(default)]
+    pub by_hand: bool,
+    /// The hook's uuid at Bitbucket, without braces, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
+    pub uuid: Option<String>,
+    /// Which of its deliveries are wanted.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Why it could not be set right, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// One sealed secret.
@@ -77,8 +95,30 @@ impl HookSecrets {
         nonce: [u8; NONCE_LEN],
         now: Timestamp,
     ) -> Self {
-        let secrets = vec![sealed(ring, id, 1, secret, nonce)];
-        Self { secrets, made_at: now, matched: None, hooks: Vec::new(), revision: 0 }
+        let mut first = Self::unmade();
+        first.make(ring, id, secret, nonce, now);
+        first
+    }
+
+    /// A credential's hooks before there is a secret: what is wanted can be written down already.
+    pub fn unmade() -> Self {
+        let (secrets, hooks, filter) = (Vec::new(), Vec::new(), Filter::default());
+        Self { secrets, made_at: Timestamp::UNIX_EPOCH, matched: None, hooks, filter, revision: 0 }
+    }
+
+    /// Makes the first secret, unless there is one.
+    pub fn make(
+        &mut self,
+        ring: &Keyring,
+        id: &CredentialId,
+        secret: &SecretString,
+        nonce: [u8; NONCE_LEN],
+        now: Timestamp,
+    ) {
+        if self.secrets.is_empty() {
+            self.secrets.push(sealed(ring, id, 1, secret, nonce));
+            self.made_at = now;
+        }
     }
 
     /// The newest secret's version.
@@ -95,7 +135,7 @@ impl HookSecrets {
         nonce: [u8; NONCE_LEN],
         now: Timestamp,
     ) -> bool {
-        if self.secrets.len() > 1 {
+        if self.secrets.len() != 1 {
             return false;
         }
         self.secrets.insert(0, sealed(ring, id, self.newest() + 1, secret, nonce));
@@ -107,7 +147,9 @@ impl HookSecrets {
     /// one has come, and [`KEPT`] has passed.
     pub fn retire(&mut self, now: Timestamp) {
         let newest = self.newest();
-        let registered = self.hooks.iter().all(|hook| hook.registered == newest);
+        // A match does not say which hook it was of. Beside others, one made by hand may still have the old.
+        let sure = self.hooks.len() == 1 || !self.by_hand();
+        let registered = sure && self.hooks.iter().all(|hook| hook.registered == newest);
         let kept = now.duration_since(self.made_at) >= KEPT;
         if registered && kept && self.matched == Some(newest) {
             self.secrets.retain(|secret| secret.version == newest);
@@ -122,14 +164,26 @@ impl HookSecrets {
     /// The hook of a subject; made if there is none.
     pub fn attach(&mut self, subject: &str, events: &[String]) {
         match self.hooks.iter_mut().find(|hook| hook.subject == subject) {
-            Some(hook) => hook.events = events.to_vec(),
+            Some(hook) => (hook.events, hook.by_hand) = (events.to_vec(), false),
             None => self.hooks.push(Attached {
                 subject: subject.to_owned(),
                 events: events.to_vec(),
                 registered: 0,
+                by_hand: false,
+                uuid: None,
+                filter: Filter::default(),
                 problem: None,
             }),
         }
+    }
+
+    /// Which deliveries are wanted.
+    pub fn filters(&self) -> Filters {
+        let of_hook = |hook: &Attached| {
+            let (hook_id, events, filter) = (hook.uuid.clone()?, hook.events.clone(), hook.filter.clone());
+            Some(HookFilter { hook_id, events, filter })
+        };
+        Filters { own: self.filter.clone(), hooks: self.hooks.iter().filter_map(of_hook).collect() }
     }
 
     /// All of them, sealed by the newest key.
@@ -158,12 +212,23 @@ impl HookSecrets {
     }
 }
 
+/// Seals a secret under its version.
+pub fn sealed(
+    ring: &Keyring,
+    id: &CredentialId,
+    version: u64,
+    secret: &SecretString,
+    nonce: [u8; NONCE_LEN],
+) -> SealedSecret {
+    SealedSecret { version, secret: ring.seal(secret.expose_secret().as_bytes(), place(id, version), nonce) }
+}
+
 /// Reads a credential's hooks.
 pub async fn get(table: &impl Table, id: &CredentialId) -> Result<Option<HookSecrets>, TableError> {
     table.get(&key(id)).await?.map(from_attributes).transpose()
 }
 
-/// Stores a credential's first secrets; refused if it has some.
+/// Stores a credential's first hooks; refused if it has some.
 pub async fn put_first(
     table: &impl Table,
     id: &CredentialId,
@@ -179,10 +244,15 @@ pub async fn replace(
     id: &CredentialId,
     hooks: &mut HookSecrets,
 ) -> Result<(), TableError> {
+    let write = replacing(id, hooks);
+    table.write(vec![write]).await
+}
+
+/// The write of [`replace`]; of hooks that were not read but made, if there are none.
+pub fn replacing(id: &CredentialId, hooks: &mut HookSecrets) -> Write {
     let condition = unchanged(hooks);
     hooks.revision += 1;
-    let attributes = to_attributes(hooks);
-    table.write(vec![Write::Put { key: key(id), attributes, condition }]).await
+    Write::Put { key: key(id), attributes: to_attributes(hooks), condition }
 }
 
 /// Notes that a delivery was signed with this version.
@@ -203,16 +273,6 @@ pub async fn remove(table: &impl Table, id: &CredentialId, hooks: &HookSecrets) 
 fn unchanged(hooks: &HookSecrets) -> Condition {
     let same = Condition::Equals(REVISION, Value::from(hooks.revision));
     if hooks.revision > 0 { same } else { Condition::Any(vec![same, Condition::Lacks(REVISION)]) }
-}
-
-fn sealed(
-    ring: &Keyring,
-    id: &CredentialId,
-    version: u64,
-    secret: &SecretString,
-    nonce: [u8; NONCE_LEN],
-) -> SealedSecret {
-    SealedSecret { version, secret: ring.seal(secret.expose_secret().as_bytes(), place(id, version), nonce) }
 }
 
 fn key(id: &CredentialId) -> Key {

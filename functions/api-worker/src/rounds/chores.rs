@@ -25,7 +25,10 @@ pub(super) fn chores(seen: Seen<'_>) -> Vec<(&'static str, Action)> {
         let days = i64::from(seen.secret_days);
         let age = seen.now.duration_since(hooks.made_at);
         // While a rotation is under way a repair brings it to its end. A rotation repairs too.
-        let rotate = days > 0 && age >= SignedDuration::from_hours(24 * days) && hooks.secrets.len() == 1;
+        let rotate = days > 0
+            && age >= SignedDuration::from_hours(24 * days)
+            && hooks.secrets.len() == 1
+            && !hooks.by_hand();
         due.push(if rotate {
             ("rotate-hook", Action::RotateHook {})
         } else {

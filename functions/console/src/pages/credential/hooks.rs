@@ -58,7 +58,7 @@ fn row(hook: &Attached, newest: u64) -> [Markup; 3] {
     };
     [
         html! { (hook.subject) },
-        html! { div { (badge(tone, word)) @if let Some(problem) = &hook.problem { span.hint { code { (problem) } } } } },
+        html! { div { (badge(tone, word)) @if let Some(problem) = &hook.problem { span.hint title=(problem.resolution) { code { (problem.code) } } } } },
         html! { ul.tags { @for event in &hook.events { li { code { (event) } } } } },
     ]
 }
