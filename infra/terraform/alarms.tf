@@ -368,6 +368,7 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       ["Bucketwheel", "delivery_accepted", "function", "${var.name}-webhook-ingest"],
       ["Bucketwheel", "delivery_unasked", "function", "${var.name}-webhook-ingest"],
       ["Bucketwheel", "delivery_parked", "function", "${var.name}-webhook-ingest"],
+      ["Bucketwheel", "delivery_filtered", "function", "${var.name}-webhook-ingest"],
       ["Bucketwheel", "delivery_unavailable", "function", "${var.name}-webhook-ingest"]]}},
   {"type": "metric", "x": 8, "y": 0, "width": 8, "height": 6, "properties": {"title": "Deliveries refused, by cause",
     "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Sum", "period": 300, "metrics": [

@@ -439,7 +439,7 @@ def main():
         elif not path.exists() or path.read_text() != text:
             stale.append(name)
     if stale:
-        raise SystemExit(f"infra/terraform: {', '.join(stale)} differ from template.yaml; run infra/terraform/generate.py")
+        raise SystemExit(f"infra/terraform: {', '.join(stale)} differ from template.yaml; run .ci/run terraform")
 
 
 main()

@@ -1,5 +1,5 @@
 //! The Terraform module says what template.yaml says. It is generated, so a difference means that somebody
-//! changed the template and did not run `infra/terraform/generate.py`.
+//! changed the template and did not run `.ci/run terraform`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -41,7 +41,7 @@ fn functions_settings_routes_and_permissions_are_the_same() {
     let functions = resources("main.tf", "aws_lambda_function");
     let policies = resources("main.tf", "aws_iam_role_policy");
     let template = described();
-    assert_eq!(functions.len(), template.len(), "run infra/terraform/generate.py");
+    assert_eq!(functions.len(), template.len(), "run .ci/run terraform");
     let mut routes = BTreeSet::new();
     for (name, described) in &template {
         let own = |body: &str| body.contains(&format!("/{name}.zip"));
@@ -67,7 +67,7 @@ fn functions_settings_routes_and_permissions_are_the_same() {
         .map(|(_, body)| quoted(body, "route_key").unwrap().to_owned())
         .collect();
     breaches.extend((there != routes).then(|| "other routes".to_owned()));
-    no_breach("infra/terraform says what template.yaml says; run infra/terraform/generate.py", &breaches);
+    no_breach("infra/terraform says what template.yaml says; run .ci/run terraform", &breaches);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn queues_and_alarms_are_the_same() {
         resources(file, kind).into_iter().map(|(name, _)| name.replace('_', "")).collect()
     };
     let queues: BTreeSet<String> = count("queues.yaml", "AWS::SQS::Queue");
-    assert_eq!(there("queues.tf", "aws_sqs_queue"), queues, "run infra/terraform/generate.py");
+    assert_eq!(there("queues.tf", "aws_sqs_queue"), queues, "run .ci/run terraform");
     let alarms: BTreeSet<String> = count("alarms.yaml", "AWS::CloudWatch::Alarm");
-    assert_eq!(there("alarms.tf", "aws_cloudwatch_metric_alarm"), alarms, "run infra/terraform/generate.py");
+    assert_eq!(there("alarms.tf", "aws_cloudwatch_metric_alarm"), alarms, "run .ci/run terraform");
 }
