@@ -372,6 +372,9 @@ def file_of(stack):
                     fields["for_each"] = Raw(fields["for_each"].replace("__COUNT__", condition))
                 else:
                     fields = {"count": Raw(f"{condition} ? 1 : 0"), **fields}
+                    # The policy of a role stands under the role's condition.
+                    if fields.get("role") == f"aws_iam_role.{label}.id":
+                        fields["role"] = Raw(f"aws_iam_role.{label}[0].id")
             text += block(f'resource "{kind}" "{label}"', fields) + "\n"
     return text.rstrip("\n") + "\n"
 

@@ -7,6 +7,7 @@ resource "aws_iam_role_policy" "tracing_policy" {
     token_refresh_role  = aws_iam_role.token_refresh_role.name
     api_worker_role     = aws_iam_role.api_worker_role.name
     console_role        = aws_iam_role.console_role.name
+    gitops_syncer_role  = aws_iam_role.gitops_syncer_role.name
   } : {}
   name = "tracing"
   role = each.value
@@ -29,6 +30,7 @@ resource "aws_iam_role_policy" "key_policy" {
     token_refresh_role  = aws_iam_role.token_refresh_role.name
     api_worker_role     = aws_iam_role.api_worker_role.name
     console_role        = aws_iam_role.console_role.name
+    gitops_syncer_role  = aws_iam_role.gitops_syncer_role.name
   } : {}
   name = "key"
   role = each.value
@@ -129,7 +131,7 @@ resource "aws_iam_role_policy" "webhook_ingest_role" {
       {
         Effect   = "Allow"
         Action   = "sqs:SendMessage"
-        Resource = aws_sqs_queue.events.arn
+        Resource = [aws_sqs_queue.events.arn, aws_sqs_queue.gitops.arn]
       },
       {
         Effect   = "Allow"
@@ -396,6 +398,62 @@ resource "aws_cloudwatch_log_group" "api_worker_logs" {
   retention_in_days = var.log_retention_days
 }
 
+resource "aws_iam_role" "gitops_syncer_role" {
+  name = "${var.name}-gitops-syncer-role"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect = "Allow"
+        Principal = {
+          Service = "lambda.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "gitops_syncer_role" {
+  name = "gitops-sync"
+  role = aws_iam_role.gitops_syncer_role.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.gitops_syncer_logs.arn}:*"
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"]
+        Resource = aws_dynamodb_table.table.arn
+      },
+      {
+        Effect   = "Allow"
+        Action   = "dynamodb:Query"
+        Resource = "${aws_dynamodb_table.table.arn}/index/due"
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        Resource = aws_sqs_queue.gitops.arn
+      },
+      {
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = [aws_sqs_queue.calls.arn, aws_sqs_queue.changes.arn]
+      },
+    ]
+  })
+}
+
+resource "aws_cloudwatch_log_group" "gitops_syncer_logs" {
+  name              = "/aws/lambda/${var.name}-gitops-sync"
+  retention_in_days = var.log_retention_days
+}
+
 resource "aws_iam_role" "console_role" {
   name = "${var.name}-console-role"
   assume_role_policy = jsonencode({
@@ -445,6 +503,11 @@ resource "aws_iam_role_policy" "console_role" {
           aws_sqs_queue.results.arn,
           aws_sqs_queue.refresh.arn,
         ]
+      },
+      {
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.gitops.arn
       },
       {
         Effect = "Allow"
@@ -616,6 +679,7 @@ resource "aws_lambda_function" "webhook_ingest" {
       BUCKETWHEEL_LOG          = var.log_level
       BUCKETWHEEL_TABLE        = aws_dynamodb_table.table.name
       BUCKETWHEEL_EVENTS_QUEUE = aws_sqs_queue.events.url
+      BUCKETWHEEL_GITOPS_QUEUE = var.gitops_sync == "on" ? aws_sqs_queue.gitops.url : ""
       BUCKETWHEEL_HOOK_KEYRING = aws_secretsmanager_secret.hook_keyring.arn
     }
   }
@@ -918,6 +982,103 @@ resource "aws_iam_role_policy" "api_worker_round_role" {
   })
 }
 
+resource "aws_lambda_function" "gitops_syncer" {
+  count            = var.gitops_sync == "on" ? 1 : 0
+  filename         = "${var.packages}/gitops-sync.zip"
+  source_code_hash = filebase64sha256("${var.packages}/gitops-sync.zip")
+  description      = "Keeps clusters and folders of repositories in step"
+  function_name    = "${var.name}-gitops-sync"
+  handler          = "bootstrap"
+  memory_size      = 256
+  role             = aws_iam_role.gitops_syncer_role.arn
+  runtime          = "provided.al2023"
+  timeout          = 60
+  architectures    = [var.architecture]
+
+  environment {
+    variables = {
+      BUCKETWHEEL_LOG           = var.log_level
+      BUCKETWHEEL_TABLE         = aws_dynamodb_table.table.name
+      BUCKETWHEEL_CALLS_QUEUE   = aws_sqs_queue.calls.url
+      BUCKETWHEEL_CHANGES_QUEUE = aws_sqs_queue.changes.url
+    }
+  }
+
+  tracing_config {
+    mode = var.tracing
+  }
+
+  logging_config {
+    log_format = "Text"
+    log_group  = aws_cloudwatch_log_group.gitops_syncer_logs.name
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "gitops_syncer_called" {
+  count                   = var.gitops_sync == "on" ? 1 : 0
+  batch_size              = 10
+  event_source_arn        = aws_sqs_queue.gitops.arn
+  function_name           = aws_lambda_function.gitops_syncer[0].function_name
+  function_response_types = ["ReportBatchItemFailures"]
+
+  scaling_config {
+    maximum_concurrency = 5
+  }
+}
+
+resource "aws_scheduler_schedule" "gitops_syncer_due" {
+  count               = var.gitops_sync == "on" ? 1 : 0
+  schedule_expression = "rate(1 minute)"
+  name                = "${var.name}-gitops"
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_lambda_function.gitops_syncer[0].arn
+    role_arn = aws_iam_role.gitops_syncer_due_role[0].arn
+
+    retry_policy {
+      maximum_retry_attempts       = 0
+      maximum_event_age_in_seconds = 60
+    }
+  }
+}
+
+resource "aws_iam_role" "gitops_syncer_due_role" {
+  count = var.gitops_sync == "on" ? 1 : 0
+  name  = "${var.name}-gitops-syncer-due-role"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Action = ["sts:AssumeRole"]
+        Effect = "Allow"
+        Principal = {
+          Service = ["scheduler.amazonaws.com"]
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "gitops_syncer_due_role" {
+  count = var.gitops_sync == "on" ? 1 : 0
+  name  = "GitopsSyncerDueLambdaPolicy"
+  role  = aws_iam_role.gitops_syncer_due_role[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Action   = "lambda:InvokeFunction"
+        Effect   = "Allow"
+        Resource = aws_lambda_function.gitops_syncer[0].arn
+      },
+    ]
+  })
+}
+
 resource "aws_lambda_function" "console" {
   filename         = "${var.packages}/console.zip"
   source_code_hash = filebase64sha256("${var.packages}/console.zip")
@@ -943,6 +1104,7 @@ resource "aws_lambda_function" "console" {
       BUCKETWHEEL_REFRESH_QUEUE   = aws_sqs_queue.refresh.url
       BUCKETWHEEL_REFRESH_DLQ     = aws_sqs_queue.refresh_dlq.url
       BUCKETWHEEL_CALLS_PER_HOUR  = var.calls_per_hour
+      BUCKETWHEEL_GITOPS_QUEUE    = var.gitops_sync == "on" ? aws_sqs_queue.gitops.url : ""
       BUCKETWHEEL_OPERATOR_SECRET = aws_secretsmanager_secret.operator_secret.arn
       BUCKETWHEEL_PUBLIC_URL      = var.public_url != "" ? var.public_url : aws_apigatewayv2_api.api.api_endpoint
     }

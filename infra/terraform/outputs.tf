@@ -29,6 +29,11 @@ output "events_queue_url" {
   description = "Where your automations receive events (FIFO)"
 }
 
+output "events_queue_arn" {
+  value       = aws_sqs_queue.events.arn
+  description = "For infra/stacks/fanout.yaml"
+}
+
 output "calls_queue_url" {
   value       = aws_sqs_queue.calls.url
   description = "Where your automations send API calls"
@@ -42,6 +47,15 @@ output "calls_dlq_url" {
 output "results_queue_url" {
   value       = aws_sqs_queue.results.url
   description = "Where your automations receive the outcomes of calls"
+}
+
+output "changes_queue_url" {
+  value       = aws_sqs_queue.changes.url
+  description = "Where your automations receive what people changed in the folders of clusters (FIFO)"
+}
+
+output "gitops_queue_url" {
+  value = aws_sqs_queue.gitops.url
 }
 
 output "refresh_queue_url" {

@@ -80,3 +80,51 @@ resource "aws_sqs_queue" "refresh_dlq" {
   sqs_managed_sse_enabled   = var.kms_key != "" ? null : true
   kms_master_key_id         = var.kms_key != "" ? var.kms_key : null
 }
+
+resource "aws_sqs_queue" "gitops" {
+  name                        = "${var.name}-gitops.fifo"
+  fifo_queue                  = true
+  content_based_deduplication = false
+  deduplication_scope         = "messageGroup"
+  fifo_throughput_limit       = "perMessageGroupId"
+  message_retention_seconds   = 1209600
+  visibility_timeout_seconds  = 360
+  sqs_managed_sse_enabled     = var.kms_key != "" ? null : true
+  kms_master_key_id           = var.kms_key != "" ? var.kms_key : null
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.gitops_dlq.arn
+    maxReceiveCount     = 10
+  })
+}
+
+resource "aws_sqs_queue" "gitops_dlq" {
+  name                      = "${var.name}-gitops-dlq.fifo"
+  fifo_queue                = true
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = var.kms_key != "" ? null : true
+  kms_master_key_id         = var.kms_key != "" ? var.kms_key : null
+}
+
+resource "aws_sqs_queue" "changes" {
+  name                        = "${var.name}-changes.fifo"
+  fifo_queue                  = true
+  content_based_deduplication = false
+  deduplication_scope         = "messageGroup"
+  fifo_throughput_limit       = "perMessageGroupId"
+  message_retention_seconds   = 1209600
+  visibility_timeout_seconds  = 120
+  sqs_managed_sse_enabled     = var.kms_key != "" ? null : true
+  kms_master_key_id           = var.kms_key != "" ? var.kms_key : null
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.changes_dlq.arn
+    maxReceiveCount     = 10
+  })
+}
+
+resource "aws_sqs_queue" "changes_dlq" {
+  name                      = "${var.name}-changes-dlq.fifo"
+  fifo_queue                = true
+  message_retention_seconds = 1209600
+  sqs_managed_sse_enabled   = var.kms_key != "" ? null : true
+  kms_master_key_id         = var.kms_key != "" ? var.kms_key : null
+}

@@ -131,6 +131,17 @@ variable "repository_list_hours" {
   }
 }
 
+variable "gitops_sync" {
+  type        = string
+  default     = "off"
+  description = "Keep clusters and folders of repositories in step. Each push is then queued a second time, for gitops-sync."
+
+  validation {
+    condition     = contains(["on", "off"], var.gitops_sync)
+    error_message = "Not one of the values that this takes; see the description."
+  }
+}
+
 variable "oidc_issuer" {
   type        = string
   default     = ""

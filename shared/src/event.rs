@@ -5,6 +5,7 @@
 //! came, as the last member, `data`. A body that is not JSON stands in `data_base64`, and one that would
 //! make the envelope larger than a queue takes stands there compressed.
 
+mod announcement;
 pub mod bodies;
 mod envelope;
 mod filter;
@@ -17,6 +18,7 @@ mod typed;
 
 use std::io::Write as _;
 
+pub use announcement::Announcement;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 pub use envelope::{Envelope, NotAnEnvelope};
@@ -246,7 +248,7 @@ fn is_json(text: &str) -> bool {
 
 /// SQS refuses the two noncharacters U+FFFE and U+FFFF, which JSON allows inside a text. (The other
 /// characters it refuses are control characters, which JSON wants escaped.)
-fn fits_a_queue(text: &str) -> bool {
+pub(crate) fn fits_a_queue(text: &str) -> bool {
     !text.contains(['\u{FFFE}', '\u{FFFF}'])
 }
 

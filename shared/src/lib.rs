@@ -2,7 +2,7 @@
 //!
 //! The *pure rooms* know no network, no clock and no environment. Time and randomness reach them as
 //! arguments, and what they decide is an enum:
-//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`seal`], [`metric`],
+//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`gitops`], [`seal`], [`metric`],
 //! [`trace`].
 //!
 //! The [`ports`] say what the rooms need of the outside, [`store`] says how the nouns lie in the
@@ -14,6 +14,7 @@ pub mod connect;
 pub mod credential;
 pub mod error;
 pub mod event;
+pub mod gitops;
 pub mod keyring;
 pub mod metric;
 pub mod ports;

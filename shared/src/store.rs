@@ -19,6 +19,9 @@
 //! | `CONSUMER` | `REFUSALS` | the last refresh token that Bitbucket may have refused |
 //! | `CALL#id` | `CALL` | a call: sent, and then its outcome; listed by `recent` |
 //! | `CALL#id` | `PART#number`, `PROGRESS` | the pages of a paginated call, and how far it or a walk through the repositories has come |
+//! | `GITOPS#id` | `STATE` | a cluster attached to a folder, and how far it has come; listed by `listing`, found by `due` |
+//! | `GITOPS#id` | `FILE#digest`, `PUT#ulid`, `READ#turn#number`, `LINE#number` | a known file, a commit to make, files to read, the history |
+//! | `CRED#id`, `GITOPS-FOLDER#…` | `GITOPS#id`, the folder | which attachments a credential has; that a folder is taken |
 //! | `BUDGET#who#allowance` | `HOUR#hour`, `STATE` | how much of an hourly allowance is used, and what Bitbucket said of it |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
@@ -29,6 +32,7 @@ pub mod calls;
 pub mod connects;
 pub mod credentials;
 pub mod deliveries;
+pub mod gitops;
 pub mod history;
 pub mod hooks;
 pub mod keys;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bucketwheel::event::schema::documents;
 use bucketwheel::event::{Event, EventKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixtures;
 
@@ -53,13 +53,37 @@ fn every_recorded_body_has_a_type_of_its_own_and_says_the_same_in_it() {
     }
 }
 
+/// What is shipped: the documents of the types, and those of the calls and results queues, which are the
+/// JSON API's.
+fn shipped() -> BTreeMap<String, Value> {
+    let api = concat!(env!("CARGO_MANIFEST_DIR"), "/../functions/console/src/assets/openapi.json");
+    let api = fs::read_to_string(api).expect("the API's description");
+    let api: Value = serde_json::from_str(&api.replace("#/components/schemas/", "#/$defs/")).expect("JSON");
+    let schemas = &api["components"]["schemas"];
+    let document = |title: &str, of: &str, words: &str, parts: &[&str]| {
+        let mut document = schemas[of].clone();
+        document["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+        document["title"] = json!(title);
+        document["description"] = json!(words);
+        document["$defs"] = parts.iter().map(|part| ((*part).to_owned(), schemas[*part].clone())).collect();
+        document
+    };
+    let mut call =
+        document("call", "NewCall", "A message of the calls queue.", &["Request", "FormField", "Action"]);
+    call["required"].as_array_mut().expect("a list").insert(0, json!("id"));
+    let outcome = document("outcome", "Outcome", "A message of the results queue.", &["Problem"]);
+    let mut documents = documents();
+    documents.extend([("call.json".to_owned(), call), ("outcome.json".to_owned(), outcome)]);
+    documents
+}
+
 /// `WRITE_SCHEMAS=1 cargo test -p bucketwheel-tests --test it schemas` writes them anew.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "whoever changes the types asks for the files")]
 fn the_shipped_schemas_are_those_of_the_types() {
     let wanted: BTreeMap<_, _> =
-        documents().into_iter().map(|(name, document)| (name, format!("{document:#}\n"))).collect();
-    assert_eq!(wanted.len(), EventKey::ALL.len() + 2);
+        shipped().into_iter().map(|(name, document)| (name, format!("{document:#}\n"))).collect();
+    assert_eq!(wanted.len(), EventKey::ALL.len() + 5);
     let folder = Path::new(FOLDER);
     if std::env::var("WRITE_SCHEMAS").is_ok() {
         fs::create_dir_all(folder).expect("a folder");
@@ -67,7 +91,7 @@ fn the_shipped_schemas_are_those_of_the_types() {
             fs::write(folder.join(name), text).expect("written");
         }
     }
-    let shipped: BTreeMap<_, _> = fs::read_dir(folder)
+    let there: BTreeMap<_, _> = fs::read_dir(folder)
         .expect("shared/schemas")
         .map(|file| file.expect("a file"))
         .map(|file| {
@@ -75,7 +99,7 @@ fn the_shipped_schemas_are_those_of_the_types() {
         })
         .collect();
     let differs: Vec<_> =
-        wanted.keys().chain(shipped.keys()).filter(|name| wanted.get(*name) != shipped.get(*name)).collect();
+        wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
     assert!(
         differs.is_empty(),
         "WRITE_SCHEMAS=1 cargo test -p bucketwheel-tests --test it schemas writes {differs:?} anew"
@@ -84,7 +108,7 @@ fn the_shipped_schemas_are_those_of_the_types() {
 
 #[test]
 fn every_reference_of_the_documents_leads_somewhere() {
-    let documents = documents();
+    let documents = shipped();
     fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         match value {
             Value::Object(map) => {

@@ -5,6 +5,8 @@
 //! whole vocabulary.
 
 mod apart;
+pub(crate) mod consumers;
+pub(crate) mod gitops;
 pub(crate) mod queues;
 mod trace;
 
@@ -37,6 +39,7 @@ struct System {
     local: Local,
     events: Mutex<Vec<String>>,
     results: Mutex<Vec<Outcome>>,
+    changes: Mutex<Vec<String>>,
     /// Written while the sandbox gives out short-lived tokens, read by those who connect as usual.
     unusual: tokio::sync::RwLock<()>,
     /// Ends it.
@@ -83,6 +86,7 @@ impl World {
                     local: local.unwrap_or_else(|error| panic!("{error}")),
                     events: Mutex::default(),
                     results: Mutex::default(),
+                    changes: Mutex::default(),
                     unusual: tokio::sync::RwLock::default(),
                     over: tokio::sync::Notify::new(),
                 });
@@ -90,7 +94,7 @@ impl World {
                 world.behave(behaviour).await;
                 assert!(send.send(system.clone()).is_ok(), "somebody waits for the system");
                 tokio::select! {
-                    _ = async { tokio::join!(world.collect_events(), world.collect_results()) } => {}
+                    _ = async { tokio::join!(world.collect_events(), world.collect_results(), world.collect_changes()) } => {}
                     () = system.over.notified() => {}
                 }
             });

@@ -38,6 +38,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         {
             answer.body = single.output(&body).to_string().into_bytes();
         }
+        if let (Call::Request(request), Some(answer)) = (&message.call, &mut ending.answer) {
+            answer.raw = request.raw && ending.state == State::Succeeded;
+        }
         self.finish(message.into(), ending).await
     }
 
@@ -74,7 +77,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let Ending { state, error, answer, evidence, pages } = ending;
         let answered = answer.is_some();
         let answer = answer.unwrap_or_default();
-        let body = answer.json();
+        let body = if answer.raw { None } else { answer.json() };
         let Answer { status, headers, body: bytes, .. } = answer;
         let is_text = body.is_some() || bytes.is_empty();
         Outcome {

@@ -4,6 +4,7 @@ pub(crate) mod budget;
 pub(crate) mod calls;
 pub(crate) mod connect_links;
 pub(crate) mod credentials;
+pub(crate) mod gitops;
 pub(crate) mod hooks;
 pub(crate) mod kinds;
 pub(crate) mod queues;

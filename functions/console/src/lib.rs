@@ -53,6 +53,8 @@ pub struct Console<T, Q, E> {
     pub calls: Q,
     /// Where a wish to refresh a credential goes.
     pub nudges: Q,
+    /// Where gitops-sync is called; none if it is off.
+    pub gitops: Option<Q>,
     /// Time and randomness.
     pub edge: E,
     /// Who may enter.
@@ -153,6 +155,10 @@ where
         .route("/api/calls/{id}", get(api::calls::show::<T, Q, E>))
         .route("/api/calls/{id}/parts/{number}", get(api::calls::part::<T, Q, E>))
         .merge(of_queues)
+        .route("/api/gitops", get(api::gitops::list::<T, Q, E>).post(api::gitops::attach::<T, Q, E>))
+        .route("/api/gitops/{id}", get(api::gitops::show::<T, Q, E>).delete(api::gitops::detach::<T, Q, E>))
+        .route("/api/gitops/{id}/files", post(api::gitops::put::<T, Q, E>))
+        .route("/api/gitops/{id}/history", get(api::gitops::history::<T, Q, E>))
         .method_not_allowed_fallback(async || ErrorAnswer::wrong_method())
         .fallback(async || ErrorAnswer::no_such_page())
         .layer(from_fn_with_state(Arc::clone(&console), guard::enter::<T, Q, E>))

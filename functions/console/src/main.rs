@@ -22,6 +22,7 @@ async fn main() -> Result<(), Error> {
     let results_dlq = settings.text("BUCKETWHEEL_RESULTS_DLQ");
     let refresh = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
     let refresh_dlq = settings.text("BUCKETWHEEL_REFRESH_DLQ");
+    let gitops = settings.optional("BUCKETWHEEL_GITOPS_QUEUE");
     let operator = settings.text("BUCKETWHEEL_OPERATOR_SECRET");
     let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
@@ -31,6 +32,7 @@ async fn main() -> Result<(), Error> {
         table: DynamoTable::new(&account, table),
         calls: SqsQueue::new(&account, calls.clone()),
         nudges: SqsQueue::new(&account, refresh.clone()),
+        gitops: gitops.map(|gitops| SqsQueue::new(&account, gitops)),
         edge: Host,
         doubt: Doubt::default(),
         operator: Secrets::new(&account).json(&operator).await?,

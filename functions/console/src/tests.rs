@@ -78,6 +78,7 @@ impl World {
             table: table.clone(),
             calls: calls.clone(),
             nudges: nudges.clone(),
+            gitops: Some(nudges.clone()),
             edge: edge.clone(),
             operator: operator(),
             doubt: session::Doubt::default(),

@@ -13,6 +13,7 @@
 //! schedule ─▶ drain: parked, oldest first per group ─▶ queue
 //! ```
 
+mod copy;
 mod counted;
 mod drain;
 mod known;
@@ -126,6 +127,7 @@ enum Unstored {
 pub struct Ingest<T, Q, K, E> {
     table: T,
     events: Q,
+    pushes: Option<Q>,
     ring: Ring<K>,
     edge: E,
     known: Known,
@@ -142,6 +144,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         Self {
             table,
             events,
+            pushes: None,
             ring,
             edge,
             known,
@@ -266,7 +269,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             trace,
             received_at: now,
         };
-        Box::pin(self.onward(credential, delivery.envelope())).await
+        Box::pin(self.sent(credential, request.event_key(), delivery.envelope())).await
     }
 }
 

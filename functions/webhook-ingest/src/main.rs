@@ -13,6 +13,7 @@ async fn main() -> Result<(), Error> {
     let account = Account::from(&mut settings).impatient(ATTEMPT);
     let table = settings.text("BUCKETWHEEL_TABLE");
     let events = settings.text("BUCKETWHEEL_EVENTS_QUEUE");
+    let pushes = settings.optional("BUCKETWHEEL_GITOPS_QUEUE");
     let keyring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     settings.finish()?;
 
@@ -22,7 +23,7 @@ async fn main() -> Result<(), Error> {
         SecretKeyring::new(&account, keyring),
         Host,
     );
-    let ingest = &ingest;
+    let ingest = &ingest.with_pushes(pushes.map(|pushes| SqsQueue::new(&account, pushes)));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let done = ingest.woken(event.payload.get()).await;
         telemetry::write(&ingest.tally);

@@ -112,6 +112,31 @@ impl Console {
         self.send(self.client.delete(self.url(&format!("credentials/{id}")))).await
     }
 
+    /// Attaches a cluster.
+    pub(crate) async fn attach(&self, wish: &Value) -> Result<Value, Error> {
+        self.send(self.client.post(self.url("gitops")).json(wish)).await
+    }
+
+    /// What is attached.
+    pub(crate) async fn attachments(&self) -> Result<Vec<Value>, Error> {
+        Ok(self.whole(|| self.client.get(self.url("gitops"))).await?.values)
+    }
+
+    /// Has files in an attachment's folder.
+    pub(crate) async fn put_files(&self, id: &str, put: &Value) -> Result<Value, Error> {
+        self.send(self.client.post(self.url(&format!("gitops/{id}/files"))).json(put)).await
+    }
+
+    /// The history of an attachment, the oldest line first.
+    pub(crate) async fn attachment_history(&self, id: &str) -> Result<Vec<Value>, Error> {
+        Ok(self.whole(|| self.client.get(self.url(&format!("gitops/{id}/history")))).await?.values)
+    }
+
+    /// Forgets an attachment.
+    pub(crate) async fn detach(&self, id: &str) -> Result<Value, Error> {
+        self.send(self.client.delete(self.url(&format!("gitops/{id}")))).await
+    }
+
     /// Submits a call and waits up to half a minute for its outcome.
     pub(crate) async fn call(&self, message: &Value) -> Result<Outcome, Error> {
         let found: Value = self.send(self.client.post(self.url("call")).json(message)).await?;

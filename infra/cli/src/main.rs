@@ -5,6 +5,7 @@ mod console;
 mod credentials;
 mod demo;
 mod events;
+mod gitops;
 mod hooks;
 mod local;
 mod package;
@@ -61,6 +62,9 @@ enum Verb {
     Hooks(hooks::Verb),
     /// Put built functions and templates into a folder that CloudFormation deploys
     Package(package::Arguments),
+    /// Keep clusters and folders of repositories in step
+    #[command(subcommand)]
+    Gitops(gitops::Verb),
     /// Send one Bitbucket API call through the worker and print the answer
     Call(verbs::CallArguments),
 }
@@ -123,6 +127,7 @@ async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
         }
         Verb::Rotate { what: Rotate::Hook { credential } } => hooks::rotate(&running()?, credential).await,
         Verb::Hooks(verb) => hooks::obey(&running()?, verb).await,
+        Verb::Gitops(verb) => gitops::obey(&running()?, verb).await,
         Verb::Events(verb) => events::obey(&running()?, verb).await,
         Verb::Package(arguments) => Ok(package::run(&arguments)?),
         Verb::Call(arguments) => verbs::call(&running()?, arguments).await,

@@ -267,6 +267,7 @@ fn parameters(options: &Options, public_url: &str, sandbox: Option<String>) -> V
         ("BitbucketApiUrl", api_url),
         ("BitbucketConsumerKey", key),
         ("BitbucketConsumerSecret", secret),
+        ("GitopsSync", "on"),
     ];
     let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let mut all: HashMap<_, _> = fixed.into_iter().map(own).collect();

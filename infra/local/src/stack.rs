@@ -36,6 +36,10 @@ pub struct Outputs {
     pub calls_dlq_url: String,
     /// The queue that outcomes of calls are read from.
     pub results_queue_url: String,
+    /// The queue that automations read changes of clusters' folders from (FIFO).
+    pub changes_queue_url: String,
+    /// The queue that wakes gitops-sync (FIFO).
+    pub gitops_queue_url: String,
     /// The queue of nudges to refresh a credential now.
     pub refresh_queue_url: String,
     /// The table.
@@ -113,6 +117,8 @@ pub(crate) async fn deploy(
         calls_queue_url: take("CallsQueueUrl"),
         calls_dlq_url: take("CallsDlqUrl"),
         results_queue_url: take("ResultsQueueUrl"),
+        changes_queue_url: take("ChangesQueueUrl"),
+        gitops_queue_url: take("GitopsQueueUrl"),
         refresh_queue_url: take("RefreshQueueUrl"),
         table_name: take("TableName"),
         hook_keyring: take("HookKeyringName"),

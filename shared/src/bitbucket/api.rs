@@ -160,5 +160,5 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, SendError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, content_type, headers, scopes, body })
+    Ok(Answer { status, content_type, headers, scopes, body, raw: false })
 }

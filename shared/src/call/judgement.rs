@@ -20,6 +20,8 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     /// The scopes of the token, if the answer names them.
     pub scopes: Option<Scopes>,
+    /// Whether the caller wants the bytes as they are.
+    pub raw: bool,
     /// The body.
     pub body: Vec<u8>,
 }

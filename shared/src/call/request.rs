@@ -33,6 +33,9 @@ pub struct Request {
     /// A form, sent as `multipart/form-data`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub form: Vec<Part>,
+    /// Give the answer in `body_base64`, byte for byte, even if it can be read as JSON.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raw: bool,
 }
 
 /// The methods of Bitbucket's API.
@@ -108,6 +111,7 @@ impl Request {
             body_base64: None,
             content_type: None,
             form: Vec::new(),
+            raw: false,
         }
     }
 

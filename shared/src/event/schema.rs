@@ -7,10 +7,14 @@ use serde_json::{Value, json};
 
 use super::{ENVELOPE_VERSION, EventKey};
 
-/// The files, by name: one schema per event key, the envelope's, and `asyncapi.json`.
+/// The files, by name: one schema per event key, the envelope's, that of a change, and `asyncapi.json`. The
+/// last also names `call.json` and `outcome.json`, which are those of the JSON API.
 pub fn documents() -> BTreeMap<String, Value> {
-    let mut documents =
-        BTreeMap::from([("envelope.json".to_owned(), envelope()), ("asyncapi.json".to_owned(), asyncapi())]);
+    let mut documents = BTreeMap::from([
+        ("envelope.json".to_owned(), envelope()),
+        ("change.json".to_owned(), change()),
+        ("asyncapi.json".to_owned(), asyncapi()),
+    ]);
     for key in EventKey::ALL {
         let mut schema = json!(key.schema());
         schema["title"] = json!(key.as_str());
@@ -63,6 +67,64 @@ fn envelope() -> Value {
     })
 }
 
+fn change() -> Value {
+    let text = |words: &str| json!({"type": "string", "description": words});
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "change",
+        "description": "A message of the changes queue: CloudEvents 1.0 in structured JSON.",
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "envelopeversion",
+                     "credentialid", "partitionkey", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": text("The same for a change that is told twice. Handle each id once."),
+            "source": text("https://bitbucket.org/"),
+            "type": {"enum": ["org.bucketwheel.gitops.changed", "org.bucketwheel.gitops.branch_deleted",
+                              "org.bucketwheel.gitops.branch_back"]},
+            "subject": text("The file, from the folder on; or the branch."),
+            "time": {"type": "string", "format": "date-time", "description": "When it was told."},
+            "datacontenttype": {"const": "application/json"},
+            "envelopeversion": {"const": ENVELOPE_VERSION},
+            "credentialid": text("The credential that the cluster was attached with."),
+            "partitionkey": text("The attachment, which is also what keeps the order."),
+            "data": {
+                "type": "object",
+                "required": ["cluster", "repository", "branch", "folder", "commit", "tip"],
+                "properties": {
+                    "cluster": {"type": "object", "required": ["name", "id"],
+                                "properties": {"name": text("Its name."), "id": text("Its id.")}},
+                    "repository": text("workspace/repository, as it was called when it was attached."),
+                    "branch": text("The branch."),
+                    "folder": text("The folder, from the repository's root."),
+                    "operation": {"enum": ["added", "modified", "removed"]},
+                    "path": text("The file, from the folder on."),
+                    "content": text("Its content, if it is text."),
+                    "content_base64": text("Its content, if it is not."),
+                    "content_omitted": {"enum": ["too_large", "unreadable"], "description": "Why there is no content."},
+                    "commit": text("The commit that changed it last."),
+                    "author": {"type": "object", "required": ["raw"], "properties": {
+                        "raw": text("Name <mail>."), "account": text("The name of the account, if it has one.")}},
+                    "committed_at": text("When the commit was made."),
+                    "message": text("The first line of its message."),
+                    "tip": text("The branch's tip at which it was read."),
+                },
+            },
+        },
+    })
+}
+
+/// A channel with one message, and the operation on it.
+fn channel(title: &str, output: &str, message: &str, file: &str) -> Value {
+    json!({
+        "address": "{queue}",
+        "title": title,
+        "description": format!("An SQS queue; its URL is the stack's output {output}."),
+        "parameters": {"queue": {"description": "The queue's URL."}},
+        "messages": {message: {"name": message, "contentType": "application/json", "payload": {"$ref": file}}},
+    })
+}
+
 fn asyncapi() -> Value {
     let mut messages = serde_json::Map::new();
     let mut components = serde_json::Map::new();
@@ -93,7 +155,11 @@ fn asyncapi() -> Value {
                             too, as org.bitbucket.<key with . for :>.",
         },
         "defaultContentType": "application/cloudevents+json",
-        "channels": {"events": {
+        "channels": {
+            "calls": channel("The calls queue", "CallsQueueUrl", "call", "call.json"),
+            "results": channel("The results queue", "ResultsQueueUrl", "outcome", "outcome.json"),
+            "changes": channel("The changes queue (FIFO)", "ChangesQueueUrl", "change", "change.json"),
+            "events": {
             "address": "{queue}",
             "title": "The events queue",
             "description": "An SQS FIFO queue; its URL is the stack's output EventsQueueUrl. The message group is \
@@ -101,11 +167,28 @@ fn asyncapi() -> Value {
             "parameters": {"queue": {"description": "The queue's URL."}},
             "messages": messages,
         }},
-        "operations": {"receive": {
-            "action": "receive",
-            "channel": {"$ref": "#/channels/events"},
-            "summary": "Take an event off the queue. The same id may come again: handle it once.",
-        }},
+        "operations": {
+            "receive": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/events"},
+                "summary": "Take an event off the queue. The same id may come again: handle it once.",
+            },
+            "call": {
+                "action": "send",
+                "channel": {"$ref": "#/channels/calls"},
+                "summary": "Ask for a request to Bitbucket. A second message with the same id is the same call.",
+            },
+            "outcome": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/results"},
+                "summary": "Take the outcome of a call off the queue. It may come twice.",
+            },
+            "change": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/changes"},
+                "summary": "Take a change of a cluster's folder off the queue, in order per attachment.",
+            },
+        },
         "components": {"messages": components},
     })
 }

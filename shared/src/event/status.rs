@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{ENVELOPE_VERSION, Enveloped, queue_name};
+use super::{Announcement, Enveloped};
 use crate::credential::{Cause, Credential, Health, Status};
 use crate::rotation::Forecast;
 
@@ -66,33 +65,24 @@ impl StatusChange<'_> {
         let (forecast, works_until) = (self.forecast, self.works_until);
         let reconnect = self.page;
         let data = Data { label, owner, workspace, health, cause, since, works_until, forecast, reconnect };
-        let text = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": "https://bitbucket.org/",
-            "type": format!("org.bucketwheel.credential.{word}"),
-            "subject": credential,
-            "time": since,
-            "datacontenttype": "application/json",
-            "envelopeversion": ENVELOPE_VERSION,
-            "credentialid": credential,
-            "partitionkey": credential,
-        });
-        // `data` is the last member of every envelope.
-        let (mut text, Ok(data)) = (text.to_string(), serde_json::to_string(&data)) else {
+        let Ok(data) = serde_json::to_string(&data) else {
             unreachable!("a change of state is texts and numbers")
         };
-        text.pop();
-        text.push_str(r#","data":"#);
-        text.push_str(&data);
-        text.push('}');
-        Enveloped { group: queue_name(credential.as_str()), text, id }
+        Announcement {
+            id: &id,
+            kind: &format!("credential.{word}"),
+            subject: credential.as_str(),
+            time: since,
+            credential,
+            partition: credential.as_str(),
+        }
+        .wrap(&data)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::event::Envelope;

@@ -82,7 +82,15 @@ fn grants(role: &Yaml<'_>) -> BTreeSet<Grant> {
 
 fn variables(environment: &Yaml<'_>) -> BTreeMap<String, String> {
     let variables = entries(field(environment, "Variables"));
-    variables.into_iter().map(|(name, value)| (name.to_owned(), said(value))).collect()
+    variables.into_iter().map(|(name, value)| (name.to_owned(), said(chosen(value)))).collect()
+}
+
+/// Of a choice, what is chosen where its condition holds.
+fn chosen<'a, 'i>(node: &'a Yaml<'i>) -> &'a Yaml<'i> {
+    match node {
+        Yaml::Tagged(tag, inner) if tag.suffix == "If" => list(inner)[1],
+        other => other,
+    }
 }
 
 /// A node without its tag: `!Ref X`.

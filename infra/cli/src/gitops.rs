@@ -1,0 +1,179 @@
+//! `bucketwheel gitops`: clusters and the folders that they are attached to.
+
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::console::Console;
+use crate::profile::Profile;
+use crate::verbs::{say, the_credential};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Attach a cluster to a folder of a repository
+    Attach {
+        /// workspace/repository
+        #[arg(long)]
+        repository: String,
+        /// The branch
+        #[arg(long, default_value = "main")]
+        branch: String,
+        /// The cluster's name
+        #[arg(long)]
+        cluster: String,
+        /// The cluster's id, such as a uuid
+        #[arg(long)]
+        cluster_id: String,
+        /// The credential to use; not needed if there is only one
+        #[arg(long)]
+        credential: Option<String>,
+        /// What is to be in the folder from the beginning
+        #[arg(value_name = "PATH=FILE", value_parser = pair)]
+        files: Vec<(String, String)>,
+    },
+    /// List what is attached, and how far it has come
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have files in the folder: they become one commit
+    Put {
+        /// The attachment
+        id: String,
+        /// A path in the folder, and the file to take its content from
+        #[arg(value_name = "PATH=FILE", value_parser = pair)]
+        files: Vec<(String, String)>,
+        /// A path in the folder to delete; may be given several times
+        #[arg(long, value_name = "PATH")]
+        delete: Vec<String>,
+        /// The commit message
+        #[arg(long)]
+        message: Option<String>,
+    },
+    /// Show who changed what, and when
+    History {
+        /// The attachment
+        id: String,
+        /// Print JSON, one line of it per change
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget an attachment; its folder and its history stay
+    Detach {
+        /// The attachment
+        id: String,
+    },
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (path, file) = text.split_once('=').ok_or("write PATH=FILE")?;
+    Ok((path.to_owned(), file.to_owned()))
+}
+
+pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), Error> {
+    let console = Console::new(profile)?;
+    match verb {
+        Verb::Attach { repository, branch, cluster, cluster_id, credential, files } => {
+            let credential = the_credential(&console, credential).await?;
+            let wish = json!({
+                "credential": credential, "repository": repository, "branch": branch,
+                "cluster": {"name": cluster, "id": cluster_id}, "files": read(&files)?,
+            });
+            let attached = console.attach(&wish).await?;
+            say(&format!(
+                "Attached as {}. Its folder is {}.",
+                shown(&attached["id"]),
+                shown(&attached["folder"])
+            ));
+        }
+        Verb::List { json } => {
+            let all = console.attachments().await?;
+            if !json {
+                say(&format!(
+                    "{:<26}  {:<18}  {:<10}  {:<40}  {}",
+                    "ATTACHMENT", "STATE", "HEAD", "FOLDER", "REPOSITORY"
+                ));
+            }
+            for one in all {
+                say(&if json { one.to_string() } else { row(&one) });
+            }
+        }
+        Verb::Put { id, files, delete, message } => {
+            let mut files = read(&files)?;
+            files.extend(delete.into_iter().map(|path| json!({ "path": path, "delete": true })));
+            let mut put = json!({ "files": files });
+            if let Some(message) = message {
+                put["message"] = json!(message);
+            }
+            console.put_files(&id, &put).await?;
+            say("Queued. It becomes one commit; history shows it.");
+        }
+        Verb::History { id, json } => {
+            for line in console.attachment_history(&id).await? {
+                say(&if json { line.to_string() } else { told(&line) });
+            }
+        }
+        Verb::Detach { id } => {
+            console.detach(&id).await?;
+            say("Detached. Its folder in the repository and its history stay.");
+        }
+    }
+    Ok(())
+}
+
+fn read(files: &[(String, String)]) -> Result<Vec<Value>, Error> {
+    let one = |(path, file): &(String, String)| {
+        let content = fs::read(file).map_err(|error| Error::File(file.clone(), error))?;
+        Ok(json!({ "path": path, "base64": STANDARD.encode(content) }))
+    };
+    files.iter().map(one).collect()
+}
+
+fn row(one: &Value) -> String {
+    let state = match (&one["trouble"]["code"], one["branch_deleted"] == true) {
+        (Value::String(code), _) => code.as_str(),
+        (_, true) => "branch deleted",
+        _ if one["doing"] == "nothing" => "in step",
+        _ => shown(&one["doing"]),
+    };
+    format!(
+        "{:<26}  {state:<18}  {:<10}  {:<40}  {}:{}",
+        shown(&one["id"]),
+        short(&one["head"]),
+        shown(&one["folder"]),
+        shown(&one["repository"]),
+        shown(&one["branch"]),
+    )
+}
+
+fn told(line: &Value) -> String {
+    let when = line["commit"]["date"].as_str().or(line["at"].as_str()).unwrap_or("-");
+    let who = match line["commit"]["author"].as_str() {
+        Some(author) if !author.is_empty() => author,
+        _ => {
+            if line["side"] == "us" {
+                "us"
+            } else {
+                "-"
+            }
+        }
+    };
+    let note = line["note"].as_str().or(line["commit"]["message"].as_str()).unwrap_or_default();
+    let path = line["path"].as_str().unwrap_or("-");
+    let what = shown(&line["what"]);
+    format!("{when:<32}  {who:<32}  {what:<14}  {path:<40}  {}  {note}", short(&line["commit"]["hash"]))
+}
+
+fn shown(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+fn short(value: &Value) -> &str {
+    let hash = shown(value);
+    hash.get(..10).unwrap_or(hash)
+}
