@@ -113,7 +113,7 @@ impl Console {
     }
 
     /// Attaches a cluster.
-    pub(crate) async fn attach(&self, wish: &Value) -> Result<Value, Error> {
+    pub(crate) async fn attach_cluster(&self, wish: &Value) -> Result<Value, Error> {
         self.send(self.client.post(self.url("gitops")).json(wish)).await
     }
 

@@ -84,7 +84,7 @@ pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), Error> {
                 "credential": credential, "repository": repository, "branch": branch,
                 "cluster": {"name": cluster, "id": cluster_id}, "files": read(&files)?,
             });
-            let attached = console.attach(&wish).await?;
+            let attached = console.attach_cluster(&wish).await?;
             say(&format!(
                 "Attached as {}. Its folder is {}.",
                 shown(&attached["id"]),
