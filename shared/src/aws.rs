@@ -18,7 +18,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 pub use backlog::SqsBacklog;
 pub use edge::Host;
 pub use queue::{Incoming, SqsInbox, SqsQueue};
-pub use secrets::{SecretError, SecretKeyring, Secrets};
+pub use secrets::{Reading, SecretError, SecretKeyring, Secrets};
 pub use table::DynamoTable;
 
 use crate::config::Settings;

@@ -47,7 +47,7 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
     }
 
     /// A text that may be missing or empty.
-    pub fn optional(&mut self, name: &str) -> Option<String> {
+    pub fn optional(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.is_empty())
     }
 

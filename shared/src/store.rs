@@ -27,6 +27,7 @@
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
 //! DynamoDB removes items some time after their `expires_at`, so an expired item counts as absent here.
 
+pub mod beats;
 pub mod budget;
 pub mod calls;
 pub mod connects;

@@ -1,5 +1,7 @@
 //! The `bucketwheel` command as a newcomer meets it: a process with a terminal, ports and signals.
 
+mod operating;
+
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -65,6 +67,7 @@ async fn the_demo_goes_the_whole_circle_and_ctrl_c_frees_every_port() {
         running.command(&["call", "GET", "workspaces", "--json"]).output().await.expect("the call runs");
     assert!(!gone.status.success() && text(&gone).contains("\"state\": \"failed\""), "{}", text(&gone));
 
+    operating::every_verb(&running).await;
     running.end("INT").await;
 }
 
@@ -110,7 +113,7 @@ async fn a_machine_without_python_gets_one_line_with_a_remedy() {
 }
 
 /// The command that cargo has built beside this test.
-fn bucketwheel() -> Command {
+pub(crate) fn bucketwheel() -> Command {
     let test = std::env::current_exe().expect("this test's path");
     let folder = test.ancestors().nth(2).expect("target/debug");
     let mut command = Command::new(folder.join("bucketwheel"));

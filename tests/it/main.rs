@@ -14,6 +14,7 @@ mod console;
 mod consumers;
 mod contract;
 mod credentials;
+mod doctor;
 mod events;
 mod fixtures;
 mod gitops;

@@ -14,6 +14,7 @@ use bucketwheel::call::{Action, CallId, Message};
 use bucketwheel::credential::{Credential, Health};
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
+use bucketwheel::store::beats::{self, Schedule};
 use bucketwheel::store::rounds::{self, Round};
 use bucketwheel::store::{credentials, hooks, repositories};
 use futures_util::future::try_join;
@@ -75,8 +76,13 @@ impl<T: Table, Q: Queue, E: Edge> Rounds<T, Q, E> {
     pub async fn walk(&self, until: Timestamp) -> Walked {
         let mut walked = Walked::default();
         match self.run(until, &mut walked).await {
-            // Refused: another run is at it.
-            Ok(()) | Err(Stuck::Table(TableError::Refused)) => {}
+            Ok(()) => {
+                if let Err(error) = beats::beat(&self.table, Schedule::Round, self.edge.now()).await {
+                    tracing::warn!(error = %Causes(&error), "that a run took place could not be noted");
+                }
+            }
+            // Another run is at it.
+            Err(Stuck::Table(TableError::Refused)) => {}
             Err(error) => tracing::error!(error = %Causes(&error), "the round stopped"),
         }
         if walked.visited > 0 || walked.submitted > 0 {

@@ -5,6 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod connect_links;
 pub(crate) mod credentials;
 pub(crate) mod gitops;
+pub(crate) mod health;
 pub(crate) mod hooks;
 pub(crate) mod kinds;
 pub(crate) mod queues;

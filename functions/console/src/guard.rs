@@ -83,7 +83,8 @@ where
     let now = console.edge.now();
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     let area = Area::of(uri.path());
-    match judge(&console.operator, &console.public_url, area, method, headers, now) {
+    let operator = console.operators.current(now).await;
+    match judge(&operator, &console.public_url, area, method, headers, now) {
         Verdict::Enter(entrant) => {
             request.extensions_mut().insert(entrant);
             next.run(request).await

@@ -10,6 +10,7 @@ mod guard;
 mod hooks;
 mod invite;
 mod letter;
+pub mod operators;
 mod page;
 mod pages;
 mod problem;
@@ -35,8 +36,9 @@ use bucketwheel::rotation::{Forecast, Terms, forecast};
 use bucketwheel::store::budget::Limits;
 use bucketwheel::store::tokens::Tokens;
 use jiff::{SignedDuration, Timestamp};
+use operators::Operators;
 use queues::Queues;
-use session::{Doubt, Operator};
+use session::Doubt;
 use url::Url;
 
 use problem::ErrorAnswer;
@@ -58,7 +60,7 @@ pub struct Console<T, Q, E> {
     /// Time and randomness.
     pub edge: E,
     /// Who may enter.
-    pub operator: Operator,
+    pub operators: Operators,
     /// How wrong tokens are answered.
     pub doubt: Doubt,
     /// Where browsers and Bitbucket find this installation: scheme, host and port.
@@ -128,6 +130,7 @@ where
         .route("/calls", get(pages::call::show::<T, Q, E>).post(pages::call::send::<T, Q, E>))
         .route("/calls/{id}", get(pages::outcome::show::<T, Q, E>))
         .route("/api/openapi.json", get(api::description))
+        .route("/api/health", get(api::health::show::<T, Q, E>))
         .route("/api/kinds", get(api::kinds::list))
         .route("/api/connect-links", post(api::connect_links::make::<T, Q, E>))
         .route("/api/credentials", get(api::credentials::list::<T, Q, E>))

@@ -3,6 +3,7 @@
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsBacklog, SqsQueue};
 use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
+use console::operators::Operators;
 use console::queues::Queues;
 use console::session::Doubt;
 use console::{Console, router};
@@ -27,6 +28,7 @@ async fn main() -> Result<(), Error> {
     let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     settings.finish()?;
+    let operator = Secrets::new(&account).reader(operator);
 
     let console = Console {
         table: DynamoTable::new(&account, table),
@@ -35,7 +37,7 @@ async fn main() -> Result<(), Error> {
         gitops: gitops.map(|gitops| SqsQueue::new(&account, gitops)),
         edge: Host,
         doubt: Doubt::default(),
-        operator: Secrets::new(&account).json(&operator).await?,
+        operators: Operators::new(operator().await?, operator),
         public_url,
         limits: Limits { per_hour },
     };

@@ -24,7 +24,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{Console, CredentialId, LONGEST_BODY, Operator, Queues, Router, router, session};
+use super::session::Operator;
+use super::{Console, CredentialId, LONGEST_BODY, Operators, Queues, Router, router, session};
 
 const TOKEN: &str = "operator-token-of-the-tests";
 const BEARER: (HeaderName, &str) = (AUTHORIZATION, "Bearer operator-token-of-the-tests");
@@ -80,7 +81,7 @@ impl World {
             nudges: nudges.clone(),
             gitops: Some(nudges.clone()),
             edge: edge.clone(),
-            operator: operator(),
+            operators: operators(),
             doubt: session::Doubt::default(),
             public_url: "https://bw.example".parse().expect("an address"),
             limits: Limits { per_hour: 1_000 },
@@ -158,4 +159,9 @@ impl World {
 
 fn operator() -> Operator {
     Operator::new(SecretString::from(TOKEN)).expect("a token")
+}
+
+/// The token of the tests never changes.
+fn operators() -> Operators {
+    Operators::new(operator(), || Box::pin(async { Ok(operator()) }))
 }

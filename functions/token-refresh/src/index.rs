@@ -16,11 +16,13 @@ pub(crate) struct Index {
     until: Timestamp,
     /// The shards that have more, with the place where it begins.
     shards: Vec<(u8, Option<Cursor>)>,
+    /// Whether a shard could not be read.
+    pub(crate) failed: bool,
 }
 
 impl Index {
     pub(crate) fn until(until: Timestamp) -> Self {
-        Self { until, shards: (0..tokens::SHARDS).map(|shard| (shard, None)).collect() }
+        Self { until, shards: (0..tokens::SHARDS).map(|shard| (shard, None)).collect(), failed: false }
     }
 
     /// The next of each shard, the earliest first. None is left when it gives nothing. A shard that cannot
@@ -36,6 +38,7 @@ impl Index {
                     }
                     Err(error) => {
                         tracing::error!(shard, error = %Causes(&error), "due chains could not be read");
+                        self.failed = true;
                     }
                 }
             }

@@ -13,6 +13,7 @@ use bucketwheel::error::Causes;
 use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{Nudge, Outlook, Wish, forecast};
+use bucketwheel::store::beats::{self, Schedule};
 use bucketwheel::store::tokens;
 use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -144,7 +145,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         loop {
             let mut due = index.read(&self.table).await;
             if due.is_empty() || report.left > 0 {
-                return;
+                break;
             }
             due.sort_by_cached_key(|id| {
                 let mut hasher = DefaultHasher::new();
@@ -152,6 +153,12 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
                 hasher.finish()
             });
             all(due.iter().map(|id| self.one(id, false, stop_at)), report).await;
+        }
+        if index.failed {
+            return;
+        }
+        if let Err(error) = beats::beat(&self.table, Schedule::Sweep, self.edge.now()).await {
+            tracing::warn!(error = %Causes(&error), "that a sweep took place could not be noted");
         }
     }
 

@@ -9,6 +9,7 @@ use bucketwheel::error::Causes;
 use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Keys, KeysError, Outgoing, Queue, QueueError, Table, TableError};
 use bucketwheel::seal::{Keyring, OpenError};
+use bucketwheel::store::beats::{self, Schedule};
 use bucketwheel::store::deliveries::{self, Parked};
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -63,7 +64,12 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
     pub async fn drain(&self) -> Drained {
         let run = Run::default();
         let drained = match timeout(PATIENCE, self.drain_all(&run)).await {
-            Ok(Ok(())) => true,
+            Ok(Ok(())) => {
+                if let Err(error) = beats::beat(&self.table, Schedule::Drain, self.edge.now()).await {
+                    tracing::warn!(error = %Causes(&error), "that a drain took place could not be noted");
+                }
+                true
+            }
             Ok(Err(error)) => {
                 tracing::error!(error = %Causes(&error), "drain failed");
                 false

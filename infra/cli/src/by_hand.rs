@@ -3,15 +3,16 @@
 //!
 //! This works with the operator's own AWS credentials: no function and no page ever gives a secret away.
 
-use bucketwheel::aws::{DynamoTable, Host, SecretError, Secrets};
+use bucketwheel::aws::{Account, DynamoTable, Host, SecretError, Secrets};
 use bucketwheel::credential::{BadCredentialId, CredentialId};
 use bucketwheel::ports::{Edge as _, Table as _, TableError};
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::hooks::{self, HookSecrets, UnderWay};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
 use crate::profile::Profile;
-use crate::verbs::say;
+use crate::screen::Screen;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -27,14 +28,37 @@ pub(crate) enum Error {
 
 pub(crate) async fn show(
     profile: &Profile,
+    screen: Screen,
     credential: &str,
     subject: &str,
     events: &[String],
-) -> Result<(), Error> {
+) -> Result<(), crate::Error> {
+    let account = profile.account()?;
+    let (url, secret) = made(profile, &account, credential, subject, events).await?;
+    let of = if subject.contains('/') { "Repository" } else { "Workspace" };
+    let words = format!(
+        "{of} settings of {subject}, Webhooks, Add webhook (or the one that has this URL):\n  URL       {url}\n  \
+         Secret    {secret}\n  Triggers  {}\nThe secret is shown this once. The one before is accepted too, until you \
+         make the next.",
+        events.join(", "),
+        secret = secret.expose_secret(),
+    );
+    let told = json!({ "subject": subject, "url": url, "secret": secret.expose_secret(), "events": events });
+    screen.tell(&told, &words);
+    Ok(())
+}
+
+/// Makes and stores a secret; gives the address to register with it.
+async fn made(
+    profile: &Profile,
+    account: &Account,
+    credential: &str,
+    subject: &str,
+    events: &[String],
+) -> Result<(String, SecretString), Error> {
     let id: CredentialId = credential.parse()?;
-    let account = profile.account();
-    let table = DynamoTable::new(&account, profile.table.clone());
-    let ring = Secrets::new(&account).keyring(&profile.hook_keyring).await?;
+    let table = DynamoTable::new(account, profile.table.clone());
+    let ring = Secrets::new(account).keyring(&profile.hook_keyring).await?;
     let now = Host.now();
     let secret = SecretString::from(Host.random::<64>().map(|byte| format!("{byte:02x}")).concat());
     let mut stored = hooks::get(&table, &id).await?.unwrap_or_else(HookSecrets::unmade);
@@ -49,12 +73,5 @@ pub(crate) async fn show(
     };
     let audit = credentials::audit_line(&id, &line, Host.random());
     table.write(vec![hooks::replacing(&id, &mut stored), audit]).await?;
-
-    let of = if subject.contains('/') { "Repository" } else { "Workspace" };
-    say(&format!("{of} settings of {subject}, Webhooks, Add webhook (or the one that has this URL):"));
-    say(&format!("  URL       {}/webhooks/bitbucket-cloud/{id}", profile.public_url));
-    say(&format!("  Secret    {}", secret.expose_secret()));
-    say(&format!("  Triggers  {}", events.join(", ")));
-    say("The secret is shown this once. The one before is accepted too, until you make the next.");
-    Ok(())
+    Ok((format!("{}/webhooks/bitbucket-cloud/{id}", profile.public_url), secret))
 }

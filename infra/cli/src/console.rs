@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bucketwheel::call::{Outcome, Problem};
 use reqwest::{Client, RequestBuilder, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::profile::Profile;
@@ -15,6 +15,8 @@ pub(crate) struct Console {
     client: Client,
     base: String,
     token: String,
+    /// A header for a sign-on that stands in front.
+    signed_on: Option<(String, String)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +32,7 @@ pub(crate) enum Error {
 }
 
 /// A connect link.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ConnectLink {
     pub(crate) url: String,
     pub(crate) credential: String,
@@ -46,18 +48,74 @@ pub(crate) struct List {
     next: Option<String>,
 }
 
+/// How the deployment is, as its console sees it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) now: jiff::Timestamp,
+    pub(crate) schedules: Vec<Schedule>,
+}
+
+/// A schedule of the template.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Schedule {
+    pub(crate) name: String,
+    pub(crate) function: String,
+    pub(crate) last_run: Option<jiff::Timestamp>,
+    pub(crate) late_after_seconds: i64,
+}
+
+/// Some of what there is, and how much there is of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Letters {
+    pub(crate) values: Vec<Value>,
+    #[serde(default)]
+    pub(crate) total: u64,
+}
+
 #[derive(Deserialize)]
 struct Refused {
     error: Problem,
 }
 
 impl Console {
-    pub(crate) fn new(profile: &Profile) -> Result<Self, Error> {
+    pub(crate) async fn new(profile: &Profile) -> Result<Self, crate::Error> {
         Ok(Self {
             client: client()?,
             base: profile.public_url.clone(),
-            token: profile.operator_token.clone(),
+            token: profile.token().await?,
+            signed_on: profile.signed_on(),
         })
+    }
+
+    /// How the deployment is.
+    pub(crate) async fn health(&self) -> Result<Health, Error> {
+        self.send(self.client.get(self.url("health"))).await
+    }
+
+    /// How much of Bitbucket's hourly allowance is used.
+    pub(crate) async fn budget(&self) -> Result<Value, Error> {
+        self.send(self.client.get(self.url("budget"))).await
+    }
+
+    /// All queues at a glance.
+    pub(crate) async fn queues(&self) -> Result<Vec<Value>, Error> {
+        let all: Letters = self.send(self.client.get(self.url("queues"))).await?;
+        Ok(all.values)
+    }
+
+    /// Up to `most` dead letters of a queue.
+    pub(crate) async fn dead_letters(&self, name: &str, most: usize) -> Result<Letters, Error> {
+        let request = self.client.get(self.url(&format!("queues/{name}/dead-letters")));
+        self.send(request.query(&[("limit", most)])).await
+    }
+
+    pub(crate) async fn dead_letter(&self, name: &str, id: &str) -> Result<Value, Error> {
+        self.send(self.client.get(self.url(&format!("queues/{name}/dead-letters/{id}")))).await
+    }
+
+    /// Sends dead letters again, or says which that would be.
+    pub(crate) async fn redrive(&self, name: &str, wish: &Value) -> Result<Value, Error> {
+        self.send(self.client.post(self.url(&format!("queues/{name}/redrive"))).json(wish)).await
     }
 
     pub(crate) async fn connect_link(&self, body: &Value) -> Result<ConnectLink, Error> {
@@ -106,6 +164,11 @@ impl Console {
     /// Switches a credential: `disable` or `enable`.
     pub(crate) async fn switch(&self, id: &str, to: &str) -> Result<Value, Error> {
         self.send(self.client.post(self.url(&format!("credentials/{id}/{to}")))).await
+    }
+
+    /// Has the token of a credential looked at now.
+    pub(crate) async fn refresh(&self, id: &str) -> Result<Value, Error> {
+        self.send(self.client.post(self.url(&format!("credentials/{id}/refresh")))).await
     }
 
     pub(crate) async fn delete(&self, id: &str) -> Result<Value, Error> {
@@ -182,6 +245,7 @@ impl Console {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        let request = self.signed_on.iter().fold(request, |r, (name, token)| r.header(name, token));
         let answer = request.bearer_auth(&self.token).send().await?;
         let status = answer.status();
         if status.is_success() {

@@ -3,9 +3,8 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::console::{Console, Error, List};
-use crate::profile::Profile;
-use crate::verbs::say;
+use crate::console::{Console, Error};
+use crate::screen::{Screen, moment};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Credentials {
@@ -28,7 +27,7 @@ pub(crate) enum Credentials {
         /// The credential's id
         id: String,
     },
-    /// Print the audit trail of one, a JSON object on each line; also of one that is deleted
+    /// Print the audit trail of one, also of one that is deleted; with --json an object on each line
     Audit {
         /// The credential's id
         id: String,
@@ -65,80 +64,146 @@ pub(crate) enum Credentials {
         /// The credential's id
         id: String,
     },
-    /// Delete one for good: its hooks at Bitbucket, then its tokens
-    Delete {
+    /// Have the token of one looked at now
+    Refresh {
         /// The credential's id
         id: String,
     },
+    /// Delete one for good: its hooks at Bitbucket, then its tokens. Without --yes it only says so
+    Delete {
+        /// The credential's id
+        id: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
-pub(crate) async fn obey(profile: &Profile, verb: Credentials) -> Result<(), Error> {
-    let console = Console::new(profile)?;
+pub(crate) async fn obey(console: &Console, screen: Screen, verb: Credentials) -> Result<(), Error> {
     match verb {
         Credentials::List { owner, workspace } => {
             let filter = [("owner", owner), ("workspace", workspace)];
             let filter: Vec<_> =
                 filter.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            list(&console.credentials(&filter).await?);
+            let columns = [
+                ("CREDENTIAL", "/id"),
+                ("STATE", "/status/health"),
+                ("KIND", "/kind"),
+                ("LABEL", "/label"),
+                ("ACCOUNT", "/account/display_name"),
+                ("WORKSPACE", "/workspace"),
+            ];
+            let nothing = "No credentials. Make a link with `bucketwheel connect --workspace … --label …`.";
+            screen.table(&console.credentials(&filter).await?, &columns, nothing);
         }
-        Credentials::Show { id } => say(&format!("{:#}", console.credential(&id).await?)),
-        Credentials::Repositories { id } => repositories(&console.repositories(&id).await?),
+        Credentials::Show { id } => {
+            let credential = console.credential(&id).await?;
+            screen.tell(&credential, &shown(&credential));
+        }
+        Credentials::Repositories { id } => {
+            let list = console.repositories(&id).await?;
+            if let Some(problem) = &list.blind {
+                screen.aside(&format!("{} {}", problem.cause, problem.resolution));
+            }
+            let columns = [("REPOSITORY", "/full_name"), ("UUID", "/uuid"), ("MAIN BRANCH", "/main_branch")];
+            screen.table(&list.values, &columns, "No repositories.");
+        }
         Credentials::Audit { id } => {
-            console.audit(&id).await?.iter().for_each(|line| say(&line.to_string()));
+            let columns = [
+                ("WHEN", "/at"),
+                ("WHO", "/actor"),
+                ("WHAT", "/action"),
+                ("NOTE", "/note"),
+                ("REQUEST", "/request"),
+            ];
+            let trail = console.audit(&id).await?;
+            match screen {
+                Screen::Words => screen.table(&trail, &columns, "Nothing is written down about it."),
+                Screen::Json => trail.iter().for_each(|line| screen.tell_next(line, "")),
+            }
         }
         Credentials::Rename { id, label } => {
-            console.change(&id, &json!({ "label": label })).await?;
-            say(&format!("{id} is called {label}."));
+            let changed = console.change(&id, &json!({ "label": label })).await?;
+            screen.tell(&changed, &format!("{id} is called {label}."));
         }
         Credentials::Keep { id, upkeep } => {
-            console.change(&id, &json!({ "upkeep": upkeep })).await?;
-            say(&format!("{id} is kept {upkeep}."));
+            let kept = console.change(&id, &json!({ "upkeep": upkeep })).await?;
+            screen.tell(&kept, &format!("{id} is kept {upkeep}."));
         }
         Credentials::Expires { id, day } => {
-            console.change(&id, &json!({ "expires_on": day })).await?;
-            say(&format!("{id} expires: {day}."));
+            let changed = console.change(&id, &json!({ "expires_on": day })).await?;
+            screen.tell(&changed, &format!("{id} expires: {day}."));
         }
-        Credentials::Disable { id } => told(&id, &console.switch(&id, "disable").await?),
-        Credentials::Enable { id } => told(&id, &console.switch(&id, "enable").await?),
-        Credentials::Delete { id } => {
-            console.delete(&id).await?;
-            say(&format!(
-                "{id} is being deleted. `bucketwheel credentials audit {id}` says when it is done."
-            ));
+        Credentials::Disable { id } => told(screen, &id, &console.switch(&id, "disable").await?),
+        Credentials::Enable { id } => told(screen, &id, &console.switch(&id, "enable").await?),
+        Credentials::Refresh { id } => {
+            let asked = console.refresh(&id).await?;
+            screen.tell(&asked, &format!("The token of {id} is looked at now."));
+        }
+        Credentials::Delete { id, yes: false } => {
+            let credential = console.credential(&id).await?;
+            let words = format!(
+                "{} would be deleted for good: its hooks at Bitbucket, then its tokens. Add --yes to do it.",
+                name(&credential)
+            );
+            screen.tell(&json!({ "dry_run": true, "credential": credential }), &words);
+        }
+        Credentials::Delete { id, yes: true } => {
+            let deleting = console.delete(&id).await?;
+            let words =
+                format!("{id} is being deleted. `bucketwheel credentials audit {id}` says when it is done.");
+            screen.tell(&deleting, &words);
         }
     }
     Ok(())
 }
 
-fn told(id: &str, credential: &Value) {
-    say(&format!("{id} is {}.", credential["status"]["health"].as_str().unwrap_or_default()));
+fn told(screen: Screen, id: &str, credential: &Value) {
+    screen.tell(credential, &format!("{id} is {}.", text(&credential["status"]["health"])));
 }
 
-fn repositories(list: &List) {
-    if let Some(problem) = &list.blind {
-        say(&format!("{} {}", problem.cause, problem.resolution));
-    }
-    for one in &list.values {
-        let text = |name: &str| one[name].as_str().unwrap_or_default();
-        let (uuid, name, branch) = (text("uuid"), text("full_name"), text("main_branch"));
-        say(format!("{uuid:<38}  {name:<50}  {branch}").trim_end());
-    }
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
-fn list(all: &[Value]) {
-    if all.is_empty() {
-        say("No credentials. Make a link with `bucketwheel connect --workspace … --label …`.");
-        return;
+fn name(credential: &Value) -> String {
+    format!("{} ({})", text(&credential["label"]), text(&credential["id"]))
+}
+
+/// What a person wants to know of a credential, a line for each.
+fn shown(credential: &Value) -> String {
+    let scopes = |of: &Value| {
+        let names: Vec<_> = of.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        names.join(", ")
+    };
+    let mut lines = vec![
+        ("Credential", text(&credential["id"]).to_owned()),
+        ("Label", text(&credential["label"]).to_owned()),
+        ("State", text(&credential["status"]["health"]).to_owned()),
+        ("Cause", text(&credential["status"]["cause"]).to_owned()),
+        ("Kind", text(&credential["kind"]).to_owned()),
+        ("Acts as", text(&credential["account"]["display_name"]).to_owned()),
+        ("Owner", text(&credential["owner"]).to_owned()),
+        ("Workspace", text(&credential["workspace"]).to_owned()),
+        ("Reaches only", text(&credential["resource"]).to_owned()),
+        ("Wanted scopes", scopes(&credential["wanted"])),
+        ("Granted scopes", scopes(&credential["granted"])),
+        ("Connected", text(&credential["connected_at"]).to_owned()),
+        ("Refreshed", text(&credential["chain"]["refreshed_at"]).to_owned()),
+        ("Expires", text(&credential["chain"]["expires_at"]).to_owned()),
+        ("Webhooks", text(&credential["webhook_url"]).to_owned()),
+    ];
+    for missing in credential["missing"].as_array().into_iter().flatten() {
+        lines.push(("Lacks", format!("{}: no {}", text(&missing["scope"]), text(&missing["lost"]))));
     }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    say(&format!(
-        "{:<26}  {:<8}  {:<25}  {:<20}  {:<20}  {}",
-        "CREDENTIAL", "STATE", "KIND", "LABEL", "ACCOUNT", "WORKSPACE"
-    ));
-    for one in all {
-        let account = text(&one["account"]["display_name"]);
-        let (id, label, workspace) = (text(&one["id"]), text(&one["label"]), text(&one["workspace"]));
-        let (state, kind) = (text(&one["status"]["health"]), text(&one["kind"]));
-        say(&format!("{id:<26}  {state:<8}  {kind:<25}  {label:<20}  {account:<20}  {workspace}"));
+    if credential["blind"].is_object() {
+        let blind = &credential["blind"];
+        lines.push(("Sees nothing", format!("{} {}", text(&blind["cause"]), text(&blind["resolution"]))));
     }
+    let lines = lines.iter().filter(|(_, value)| !value.is_empty());
+    lines
+        .map(|(name, value)| (name, value.parse().map_or_else(|_| value.clone(), moment)))
+        .map(|(name, value)| format!("{name:<14}  {value}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

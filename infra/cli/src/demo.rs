@@ -14,8 +14,8 @@ use bucketwheel_sandbox::seed;
 use serde_json::{Value, json};
 
 use crate::console::{Console, client};
-use crate::profile::Profile;
-use crate::verbs::say;
+use crate::profile::{self, Profile};
+use crate::screen::say;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -25,6 +25,8 @@ pub(crate) enum Error {
     Sandbox(#[from] reqwest::Error),
     #[error("the browser got lost: {0}")]
     Browser(#[from] Lost),
+    #[error(transparent)]
+    Profile(#[from] profile::Error),
     #[error("the table cannot be read: {0}")]
     Table(#[from] TableError),
     #[error("the queue cannot be read: {0}")]
@@ -44,7 +46,7 @@ const REPOSITORY: &str = "seilbahn/infrastructure";
 
 pub(crate) async fn run(profile: Profile) -> Result<(), crate::Error> {
     let sandbox = profile.sandbox_url.clone().ok_or(Error::NoSandbox)?;
-    let demo = Demo { console: Console::new(&profile)?, http: client()?, sandbox, profile };
+    let demo = Demo { console: Console::new(&profile).await?, http: client()?, sandbox, profile };
     let before = demo.admin_get("behaviour").await?;
     let shown = demo.show().await;
     let keep = json!({
@@ -76,7 +78,7 @@ impl Demo {
         let mut ada = Person::new(seed::ADA_UUID).map_err(Error::from)?;
         // Ada is the operator too, so she may see the page that the browser lands on.
         let login = format!("{}/login", self.profile.public_url);
-        ada.submit(&login, &[("token", &self.profile.operator_token)]).await.map_err(Error::from)?;
+        ada.submit(&login, &[("token", &self.profile.token().await?)]).await.map_err(Error::from)?;
         let consent = ada.open(&link.url).await.map_err(Error::from)?;
         say(&format!("   The person opens it and comes to {}{}.", self.sandbox, consent.url.path()));
         let landed = ada.decide(&consent, Decision::Grant).await.map_err(Error::from)?;
@@ -197,7 +199,7 @@ impl Demo {
 
     /// Takes messages off the events queue until one of this credential comes.
     async fn event(&self, credential: &str) -> Result<Vec<String>, Error> {
-        let queue = SqsQueue::new(&self.profile.account(), self.profile.events_queue.clone());
+        let queue = SqsQueue::new(&self.profile.account()?, self.profile.events_queue.clone());
         for _ in 0..10 {
             for message in queue.receive(3).await? {
                 queue.delete(&message).await?;
@@ -217,7 +219,7 @@ impl Demo {
     }
 
     async fn tokens(&self, credential: &str) -> Result<Value, Error> {
-        let table = DynamoTable::new(&self.profile.account(), self.profile.table.clone());
+        let table = DynamoTable::new(&self.profile.account()?, self.profile.table.clone());
         let found = table.get(&Key::new(format!("CRED#{credential}"), "TOKENS")).await?;
         found
             .map(Value::Object)

@@ -7,7 +7,7 @@ use bucketwheel::event::Envelope;
 use clap::Subcommand;
 
 use crate::profile::Profile;
-use crate::verbs::say;
+use crate::screen::{Screen, say};
 
 /// The queue gives a message to its dead-letter queue after ten receives; a look counts as one. So we stop
 /// while consumers still have most of theirs.
@@ -33,15 +33,15 @@ pub(crate) enum Verb {
         /// End after this many events
         #[arg(long, value_name = "NUMBER")]
         count: Option<usize>,
-        /// Show the bodies too
+        /// Show the bodies too; with --json they always are
         #[arg(long)]
         bodies: bool,
     },
 }
 
-pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), crate::Error> {
+pub(crate) async fn obey(profile: &Profile, screen: Screen, verb: Verb) -> Result<(), crate::Error> {
     let Verb::Tail { take, count, bodies } = verb;
-    let queue = SqsQueue::new(&profile.account(), profile.events_queue.clone());
+    let queue = SqsQueue::new(&profile.account()?, profile.events_queue.clone());
     let (mut shown, mut seen) = (0, HashSet::new());
     while count.is_none_or(|count| shown < count) {
         let messages = if take { queue.receive(20).await? } else { queue.peek(5).await? };
@@ -53,7 +53,7 @@ pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), crate::Err
             worn |= message.receives >= MOST_LOOKS;
             let id = Envelope::parse(&message.body).map(|envelope| envelope.id).unwrap_or_default();
             if seen.insert(id) {
-                show(&message, bodies);
+                show(&message, screen, bodies);
                 shown += 1;
             }
             if take {
@@ -61,7 +61,7 @@ pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), crate::Err
             }
         }
         if worn && !take {
-            say(
+            screen.aside(
                 "Further looks would bring these events nearer to the dead-letter queue. Use --take to see the others.",
             );
             break;
@@ -70,7 +70,12 @@ pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), crate::Err
     Ok(())
 }
 
-fn show(message: &Incoming, bodies: bool) {
+fn show(message: &Incoming, screen: Screen, bodies: bool) {
+    // An envelope is JSON already; what it carries stays as Bitbucket sent it.
+    if screen == Screen::Json {
+        say(&message.body);
+        return;
+    }
     let Ok(envelope) = Envelope::parse(&message.body) else {
         say(&format!("not an event of Bucketwheel, {} bytes", message.body.len()));
         return;

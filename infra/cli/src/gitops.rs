@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::console::Console;
-use crate::profile::Profile;
-use crate::verbs::{say, the_credential};
+use crate::screen::Screen;
+use crate::verbs::the_credential;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -36,11 +36,7 @@ pub(crate) enum Verb {
         files: Vec<(String, String)>,
     },
     /// List what is attached, and how far it has come
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Have files in the folder: they become one commit
     Put {
         /// The attachment
@@ -59,9 +55,6 @@ pub(crate) enum Verb {
     History {
         /// The attachment
         id: String,
-        /// Print JSON, one line of it per change
-        #[arg(long)]
-        json: bool,
     },
     /// Forget an attachment; its folder and its history stay
     Detach {
@@ -75,32 +68,26 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((path.to_owned(), file.to_owned()))
 }
 
-pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), Error> {
-    let console = Console::new(profile)?;
+pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Result<(), Error> {
     match verb {
         Verb::Attach { repository, branch, cluster, cluster_id, credential, files } => {
-            let credential = the_credential(&console, credential).await?;
+            let credential = the_credential(console, credential).await?;
             let wish = json!({
                 "credential": credential, "repository": repository, "branch": branch,
                 "cluster": {"name": cluster, "id": cluster_id}, "files": read(&files)?,
             });
             let attached = console.attach_cluster(&wish).await?;
-            say(&format!(
-                "Attached as {}. Its folder is {}.",
-                shown(&attached["id"]),
-                shown(&attached["folder"])
-            ));
+            let (id, folder) = (shown(&attached["id"]), shown(&attached["folder"]));
+            screen.tell(&attached, &format!("Attached as {id}. Its folder is {folder}."));
         }
-        Verb::List { json } => {
+        Verb::List => {
             let all = console.attachments().await?;
-            if !json {
-                say(&format!(
-                    "{:<26}  {:<18}  {:<10}  {:<40}  {}",
-                    "ATTACHMENT", "STATE", "HEAD", "FOLDER", "REPOSITORY"
-                ));
-            }
+            screen.aside(&format!(
+                "{:<26}  {:<18}  {:<10}  {:<40}  {}",
+                "ATTACHMENT", "STATE", "HEAD", "FOLDER", "REPOSITORY"
+            ));
             for one in all {
-                say(&if json { one.to_string() } else { row(&one) });
+                screen.tell_next(&one, &row(&one));
             }
         }
         Verb::Put { id, files, delete, message } => {
@@ -110,17 +97,18 @@ pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), Error> {
             if let Some(message) = message {
                 put["message"] = json!(message);
             }
-            console.put_files(&id, &put).await?;
-            say("Queued. It becomes one commit; history shows it.");
+            let queued = console.put_files(&id, &put).await?;
+            screen.tell(&json!(queued), "Queued. It becomes one commit; history shows it.");
         }
-        Verb::History { id, json } => {
+        Verb::History { id } => {
             for line in console.attachment_history(&id).await? {
-                say(&if json { line.to_string() } else { told(&line) });
+                screen.tell_next(&line, &told(&line));
             }
         }
         Verb::Detach { id } => {
             console.detach(&id).await?;
-            say("Detached. Its folder in the repository and its history stay.");
+            let words = "Detached. Its folder in the repository and its history stay.";
+            screen.tell(&json!({ "detached": id }), words);
         }
     }
     Ok(())

@@ -1,13 +1,15 @@
 //! `bucketwheel hooks` and `bucketwheel rotate hook`: the webhooks of a credential. What Bitbucket is asked
 //! is asked by the worker, with the credential's own token.
 
+use bucketwheel::call::Outcome;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::by_hand;
 use crate::console::Console;
 use crate::profile::Profile;
-use crate::verbs::{say, the_credential};
+use crate::screen::{Screen, say};
+use crate::verbs::{succeeded, the_credential};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -68,62 +70,72 @@ pub(crate) struct Whose {
     pub(crate) credential: Option<String>,
 }
 
-pub(crate) async fn obey(profile: &Profile, verb: Verb) -> Result<(), crate::Error> {
-    let console = Console::new(profile)?;
+pub(crate) async fn obey(profile: &Profile, screen: Screen, verb: Verb) -> Result<(), crate::Error> {
+    let console = &Console::new(profile).await?;
     match verb {
         Verb::List(whose) => {
-            let credential = the_credential(&console, whose.credential).await?;
-            list(&console.hooks(&credential).await?);
+            let credential = the_credential(console, whose.credential).await?;
+            let seen = console.hooks(&credential).await?;
+            match screen {
+                Screen::Words => list(&seen),
+                Screen::Json => screen.tell(&seen, ""),
+            }
             Ok(())
         }
         Verb::Show(whose) => {
-            let credential = the_credential(&console, whose.credential).await?;
-            say(&format!("{:#}", console.hooks(&credential).await?));
+            let credential = the_credential(console, whose.credential).await?;
+            let seen = console.hooks(&credential).await?;
+            screen.tell(&seen, &format!("{seen:#}"));
             Ok(())
         }
         Verb::Attach { subject, events, repositories, branches, whose } => {
-            let credential = the_credential(&console, whose.credential).await?;
+            let credential = the_credential(console, whose.credential).await?;
             let filter = filter(Vec::new(), repositories, branches);
             let mut wanted = json!({ "subject": subject, "events": events });
             if !filter.is_empty() {
                 wanted["filter"] = Value::Object(filter);
             }
-            told(console.attach(&credential, &wanted).await?)
+            told(screen, console.attach(&credential, &wanted).await?)
         }
         Verb::Filter { events, repositories, branches, whose } => {
-            let credential = the_credential(&console, whose.credential).await?;
+            let credential = the_credential(console, whose.credential).await?;
             let filter = Value::Object(filter(events, repositories, branches));
             let seen = console.set_filter(&credential, &filter).await?;
-            say(&format!("{:#}", seen["filter"]));
+            screen.tell(&seen["filter"], &format!("{:#}", seen["filter"]));
             Ok(())
         }
         Verb::ByHand { subject, events, whose } => {
-            let credential = the_credential(&console, whose.credential).await?;
-            Ok(by_hand::show(profile, &credential, &subject, &events).await?)
+            let credential = the_credential(console, whose.credential).await?;
+            by_hand::show(profile, screen, &credential, &subject, &events).await
         }
-        Verb::Repair(whose) => act(&console, whose.credential, "repair_hooks").await,
-        Verb::Remove(whose) => act(&console, whose.credential, "remove_hooks").await,
+        Verb::Repair(whose) => act(console, screen, whose.credential, "repair_hooks").await,
+        Verb::Remove(whose) => act(console, screen, whose.credential, "remove_hooks").await,
     }
 }
 
-pub(crate) async fn rotate(profile: &Profile, credential: Option<String>) -> Result<(), crate::Error> {
-    act(&Console::new(profile)?, credential, "rotate_hook").await
+pub(crate) async fn rotate(
+    console: &Console,
+    screen: Screen,
+    credential: Option<String>,
+) -> Result<(), crate::Error> {
+    act(console, screen, credential, "rotate_hook").await
 }
 
-async fn act(console: &Console, credential: Option<String>, action: &str) -> Result<(), crate::Error> {
+async fn act(
+    console: &Console,
+    screen: Screen,
+    credential: Option<String>,
+    action: &str,
+) -> Result<(), crate::Error> {
     let credential = the_credential(console, credential).await?;
     let call = json!({ "credential": credential, "call": { "action": action } });
-    told(console.call(&call).await?)
+    told(screen, console.call(&call).await?)
 }
 
-fn told(outcome: bucketwheel::call::Outcome) -> Result<(), crate::Error> {
-    match outcome.error {
-        Some(problem) => Err(crate::Error::Call(problem)),
-        None => {
-            say(&format!("{:#}", outcome.body.unwrap_or_default()));
-            Ok(())
-        }
-    }
+fn told(screen: Screen, outcome: Outcome) -> Result<(), crate::Error> {
+    let done = succeeded(outcome)?.body.unwrap_or_default();
+    screen.tell(&done, &format!("{done:#}"));
+    Ok(())
 }
 
 fn filter(events: Vec<String>, repositories: Vec<String>, branches: Vec<String>) -> Map<String, Value> {

@@ -6,11 +6,12 @@ use std::time::Duration;
 use bucketwheel_local::{Bitbucket, Local, Options, Step};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Error;
 use crate::profile::Profile;
-use crate::verbs::say;
+use crate::screen::{Screen, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -55,10 +56,10 @@ impl Arguments {
     }
 }
 
-pub(crate) async fn run(arguments: Arguments, path: &Path) -> Result<(), Error> {
+pub(crate) async fn run(arguments: Arguments, path: &Path, screen: Screen) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let options = arguments.options();
-    let progress = Progress::default();
+    let progress = Progress::new(screen);
     let show = |step| progress.begin(step);
     let starting = bucketwheel_local::start(options, &show);
     let stop = async {
@@ -76,16 +77,20 @@ pub(crate) async fn run(arguments: Arguments, path: &Path) -> Result<(), Error> 
     let local = local?;
     let profile = Profile::of(&local);
     let published = profile.publish(path)?;
-    welcome(&local, &profile);
+    match screen {
+        Screen::Words => welcome(&local, &profile),
+        Screen::Json => screen.tell_next(&json!(profile), ""),
+    }
     let stopped = stop.await;
     drop(published);
-    say("\nStopping.");
+    screen.aside("\nStopping.");
     local.stop().await;
     stopped
 }
 
 fn welcome(local: &Local, profile: &Profile) {
-    let Profile { public_url, operator_token, .. } = profile;
+    let Profile { public_url, .. } = profile;
+    let operator_token = &local.outputs.operator_token;
     let queue = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
     let outputs = &local.outputs;
     say("\nBucketwheel is running.\n");
@@ -111,10 +116,16 @@ fn welcome(local: &Local, profile: &Profile) {
 }
 
 /// One line per step, with a spinner on a terminal.
-#[derive(Default)]
-struct Progress(std::sync::Mutex<Option<ProgressBar>>);
+struct Progress {
+    screen: Screen,
+    current: std::sync::Mutex<Option<ProgressBar>>,
+}
 
 impl Progress {
+    fn new(screen: Screen) -> Self {
+        Self { screen, current: std::sync::Mutex::default() }
+    }
+
     fn begin(&self, step: Step) {
         self.end();
         let bar = ProgressBar::new_spinner();
@@ -124,17 +135,17 @@ impl Progress {
         bar.set_message(step.to_string());
         // Cargo draws its own progress on the same terminal.
         if bar.is_hidden() || step == Step::Build {
-            say(&format!("{step} …"));
+            self.screen.aside(&format!("{step} …"));
         } else {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        if let Ok(mut current) = self.0.lock() {
+        if let Ok(mut current) = self.current.lock() {
             *current = Some(bar);
         }
     }
 
     fn end(&self) {
-        if let Some(bar) = self.0.lock().ok().and_then(|mut current| current.take()) {
+        if let Some(bar) = self.current.lock().ok().and_then(|mut current| current.take()) {
             bar.finish_and_clear();
         }
     }

@@ -4,6 +4,9 @@ mod by_hand;
 mod console;
 mod credentials;
 mod demo;
+mod dlq;
+mod doctor;
+mod error;
 mod events;
 mod gitops;
 mod hooks;
@@ -11,17 +14,22 @@ mod local;
 mod package;
 mod profile;
 mod rotate;
+mod screen;
+mod shell;
 mod verbs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bucketwheel::call::Problem;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use serde_json::json;
 
+use crate::console::Console;
 use crate::credentials::Credentials;
+use crate::error::Error;
 use crate::profile::Profile;
 use crate::rotate::{Rotate, Step};
+use crate::screen::Screen;
 
 /// Bucketwheel: a Bitbucket Cloud integration that loses neither webhooks nor tokens.
 #[derive(Debug, Parser)]
@@ -31,9 +39,12 @@ struct Command {
     verb: Option<Verb>,
     #[command(flatten)]
     local: local::Arguments,
-    /// The file that says where the running system is
+    /// The file that says where the system is. Default: the one that runs on this machine
     #[arg(long, global = true, value_name = "FILE", env = "BUCKETWHEEL_PROFILE")]
     profile: Option<PathBuf>,
+    /// Print JSON, for programs; what goes wrong too
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +53,8 @@ enum Verb {
     Local(local::Arguments),
     /// Show on the running system: a connect, a webhook, a refresh and a call
     Demo,
+    /// Look at everything that can be wrong, and say what to do about it
+    Doctor,
     /// Make a link with which one person connects one Bitbucket account
     Connect(verbs::Wanted),
     /// Look at credentials, and change them
@@ -49,11 +62,8 @@ enum Verb {
         #[command(subcommand)]
         verb: Option<Credentials>,
     },
-    /// Replace secrets before they grow old
-    Rotate {
-        #[command(subcommand)]
-        what: Rotate,
-    },
+    /// Send one Bitbucket API call through the worker and print the answer
+    Call(verbs::CallArguments),
     /// See what is on the events queue
     #[command(subcommand)]
     Events(events::Verb),
@@ -65,71 +75,77 @@ enum Verb {
     /// Keep clusters and folders of repositories in step
     #[command(subcommand)]
     Gitops(gitops::Verb),
-    /// Send one Bitbucket API call through the worker and print the answer
-    Call(verbs::CallArguments),
-}
-
-/// What went wrong, for people: one line, with the remedy.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Local(#[from] bucketwheel_local::Error),
-    #[error(transparent)]
-    Profile(#[from] profile::Error),
-    #[error(transparent)]
-    Console(#[from] console::Error),
-    #[error(transparent)]
-    Demo(#[from] demo::Error),
-    #[error(transparent)]
-    ByHand(#[from] by_hand::Error),
-    #[error(transparent)]
-    Rotate(#[from] rotate::Error),
-    #[error("the events queue cannot be read: {0}")]
-    Events(#[from] bucketwheel::ports::QueueError),
-    #[error("there {}; say which with --credential", match .0 { 0 => "is no credential yet".to_owned(), n => format!("are {n} credentials") })]
-    WhichCredential(usize),
-    #[error("the call did not succeed: {code}\n  cause       {cause}\n  resolution  {resolution}", code = .0.code, cause = .0.cause, resolution = .0.resolution)]
-    Call(Problem),
-    #[error("the body is not JSON: {0}")]
-    Body(serde_json::Error),
-    #[error("the file {0} cannot be read: {1}")]
-    File(String, std::io::Error),
-    #[error("signals cannot be received: {0}")]
-    Signals(std::io::Error),
+    /// Look at dead letters, and send them again
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
+    /// Replace secrets before they grow old
+    Rotate {
+        #[command(subcommand)]
+        what: Rotate,
+    },
+    /// Write the profile of a deployed stack, from its outputs
+    Profile(profile::Written),
+    /// Print a script that completes this command in a shell
+    Completion(shell::Completion),
+    /// Print the manual page
+    Man(shell::Man),
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stderr, reason = "this is what people read")]
+#[expect(clippy::print_stderr, reason = "this is what people and programs read")]
 async fn main() -> ExitCode {
-    let command = Command::parse();
-    let path = command.profile.unwrap_or_else(profile::usual_path);
-    match obey(command.verb.unwrap_or(Verb::Local(command.local)), path).await {
+    let Command { verb, local, profile, json } = Command::parse();
+    let path = profile.unwrap_or_else(profile::usual_path);
+    let screen = if json { Screen::Json } else { Screen::Words };
+    match obey(verb.unwrap_or(Verb::Local(local)), &path, screen).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bucketwheel: {error}");
-            ExitCode::FAILURE
+            match screen {
+                Screen::Words => eprintln!("bucketwheel: {error}"),
+                Screen::Json => eprintln!("{}", error.as_json()),
+            }
+            error.exit_code()
         }
     }
 }
 
-async fn obey(verb: Verb, path: PathBuf) -> Result<(), Error> {
-    let running = || Profile::load(&path);
+async fn obey(verb: Verb, path: &Path, screen: Screen) -> Result<(), Error> {
+    let running = || Profile::load(path);
+    let console = async || Console::new(&running()?).await;
     match verb {
-        Verb::Local(arguments) => local::run(arguments, &path).await,
+        Verb::Local(arguments) => local::run(arguments, path, screen).await,
         Verb::Demo => demo::run(running()?).await,
-        Verb::Connect(wanted) => verbs::connect(&running()?, &wanted).await,
+        Verb::Doctor => doctor::run(&running()?, screen).await,
+        Verb::Connect(wanted) => verbs::connect(&console().await?, screen, &wanted).await,
         Verb::Credentials { verb } => {
             let verb = verb.unwrap_or(Credentials::List { owner: None, workspace: None });
-            Ok(credentials::obey(&running()?, verb).await?)
+            Ok(credentials::obey(&console().await?, screen, verb).await?)
         }
+        Verb::Call(arguments) => verbs::call(&console().await?, screen, arguments).await,
+        Verb::Events(verb) => events::obey(&running()?, screen, verb).await,
+        Verb::Hooks(verb) => hooks::obey(&running()?, screen, verb).await,
+        Verb::Dlq(verb) => dlq::obey(&console().await?, screen, verb).await,
         Verb::Rotate { what: Rotate::Keys { step } } => {
-            Ok(rotate::keys(&running()?, step.unwrap_or(Step::Report)).await?)
+            rotate::keys(&running()?, screen, step.unwrap_or(Step::Report)).await
         }
-        Verb::Rotate { what: Rotate::Hook { credential } } => hooks::rotate(&running()?, credential).await,
-        Verb::Hooks(verb) => hooks::obey(&running()?, verb).await,
-        Verb::Gitops(verb) => gitops::obey(&running()?, verb).await,
-        Verb::Events(verb) => events::obey(&running()?, verb).await,
-        Verb::Package(arguments) => Ok(package::run(&arguments)?),
-        Verb::Call(arguments) => verbs::call(&running()?, arguments).await,
+        Verb::Rotate { what: Rotate::Operator { yes } } => {
+            rotate::operator(running()?, path, screen, yes).await
+        }
+        Verb::Rotate { what: Rotate::Hook { credential } } => {
+            hooks::rotate(&console().await?, screen, credential).await
+        }
+        Verb::Profile(wanted) => {
+            let profile = Profile::write(wanted, path)?;
+            let words = format!("{} leads to {} now.", path.display(), profile.public_url);
+            screen.tell(&json!(profile), &words);
+            Ok(())
+        }
+        Verb::Completion(wanted) => {
+            shell::complete(Command::command(), &wanted);
+            Ok(())
+        }
+        Verb::Man(wanted) => shell::manual(Command::command(), &wanted).map_err(Error::Manual),
+        Verb::Package(arguments) => Ok(package::run(&arguments, screen)?),
+        Verb::Gitops(verb) => gitops::obey(&console().await?, screen, verb).await,
     }
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
-use crate::verbs::say;
+use crate::screen::Screen;
 
 /// Where the binaries are, and where the packages go.
 #[derive(Debug, Args)]
@@ -17,18 +18,23 @@ pub(crate) struct Arguments {
     out: PathBuf,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), bucketwheel_local::Error> {
-    for done in bucketwheel_local::package(&arguments.binaries, &arguments.out)? {
-        let kib = done.bytes.div_ceil(1024);
-        say(&format!("{:<16} {kib:>6} KiB  sha256 {}", done.function, done.digest));
-    }
+pub(crate) fn run(arguments: &Arguments, screen: Screen) -> Result<(), bucketwheel_local::Error> {
+    let packages = bucketwheel_local::package(&arguments.binaries, &arguments.out)?;
+    let rows: Vec<_> = packages
+        .iter()
+        .map(|done| {
+            let kib = done.bytes.div_ceil(1024);
+            json!({ "function": done.function, "bytes": done.bytes, "kib": kib, "sha256": done.digest })
+        })
+        .collect();
+    screen.table(&rows, &[("FUNCTION", "/function"), ("KIB", "/kib"), ("SHA256", "/sha256")], "");
     let out = arguments.out.display();
-    say("Deploy it with:");
-    say(&format!(
+    screen.aside("Deploy it with:");
+    screen.aside(&format!(
         "  aws cloudformation package --template-file {out}/template.yaml --s3-bucket BUCKET \\\n    \
          --output-template-file {out}/packaged.yaml"
     ));
-    say(&format!(
+    screen.aside(&format!(
         "  aws cloudformation deploy --template-file {out}/packaged.yaml --stack-name bucketwheel \\\n    \
          --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND"
     ));

@@ -1,38 +1,88 @@
-//! The running system, as it describes itself to the other commands: a file that only its owner can
-//! read, there as long as the system runs.
+//! Where a deployment is: a file that only its owner can read. A local system writes it and takes it
+//! away again; for a deployed stack `bucketwheel profile` writes it from the stack's outputs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use bucketwheel::aws::Account;
-use bucketwheel::config::Settings;
+use bucketwheel::aws::{Account, SecretError, Secrets};
+use bucketwheel::config::{BadSettings, Settings, from_env};
 use bucketwheel_local::{KEY, Local, Options, REGION};
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Where everything is.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
+    /// Where browsers and Bitbucket find it: scheme, host and port.
     pub(crate) public_url: String,
+    pub(crate) bitbucket_url: String,
+    /// Only of a local system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sandbox_url: Option<String>,
-    pub(crate) aws_endpoint: String,
+    pub(crate) region: String,
+    /// Only of a local system: where its AWS is. Without it the real one is used, with the credentials of the
+    /// environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aws_endpoint: Option<String>,
     pub(crate) table: String,
     pub(crate) events_queue: String,
     pub(crate) results_queue: String,
     pub(crate) hook_keyring: String,
     pub(crate) access_keyring: String,
     pub(crate) refresh_keyring: String,
-    pub(crate) operator_token: String,
+    pub(crate) app_secret: String,
+    pub(crate) operator_secret: String,
+    /// If it is not here it is read from the operator secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) operator_token: Option<String>,
+    /// The header in which a sign-on in front of the console wants its token. The token itself is in
+    /// `BUCKETWHEEL_SIGN_ON_TOKEN`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sign_on_header: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("nothing is running here; start the system first with `cargo run` in another terminal")]
+    #[error(
+        "nothing is running here; start the system with `cargo run` in another terminal, or name the profile of a \
+         deployed one with --profile"
+    )]
     NotRunning,
     #[error("{path} cannot be written: {source}", path = .path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("{path} cannot be read ({reason}); start the system again", path = .path.display())]
+    #[error("{path} cannot be read ({reason}); write it again", path = .path.display())]
     Unreadable { path: PathBuf, reason: String },
+    #[error("the outputs of the stack lack {}; are they those of the main stack?", .0.join(", "))]
+    Outputs(Vec<&'static str>),
+    #[error("{0}; give AWS credentials, for example by `aws configure export-credentials --format env`")]
+    Account(#[from] BadSettings),
+    #[error(
+        "the operator token cannot be read: {0}; put operator_token into the profile, or use AWS credentials that may read it"
+    )]
+    Token(#[from] SecretError),
+}
+
+/// What `bucketwheel profile` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Written {
+    /// What `aws cloudformation describe-stacks --stack-name …` prints, as a file; - reads it from the input
+    outputs: PathBuf,
+    /// The stack's region
+    #[arg(long)]
+    region: String,
+    /// The header of a sign-on in front of the console: the parameter OidcHeader
+    #[arg(long)]
+    sign_on_header: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OperatorSecret {
+    token: SecretString,
 }
 
 impl Profile {
@@ -40,15 +90,20 @@ impl Profile {
         let outputs = &local.outputs;
         Self {
             public_url: local.public_url.clone(),
+            bitbucket_url: outputs.bitbucket_url.clone(),
             sandbox_url: local.sandbox_url.clone(),
-            aws_endpoint: local.aws_endpoint.clone(),
+            region: REGION.to_owned(),
+            aws_endpoint: Some(local.aws_endpoint.clone()),
             table: outputs.table_name.clone(),
             events_queue: outputs.events_queue_url.clone(),
             results_queue: outputs.results_queue_url.clone(),
             hook_keyring: outputs.hook_keyring.clone(),
             access_keyring: outputs.access_keyring.clone(),
             refresh_keyring: outputs.refresh_keyring.clone(),
-            operator_token: outputs.operator_token.clone(),
+            app_secret: outputs.app_secret.clone(),
+            operator_secret: outputs.operator_secret.clone(),
+            operator_token: Some(outputs.operator_token.clone()),
+            sign_on_header: None,
         }
     }
 
@@ -58,23 +113,93 @@ impl Profile {
             .map_err(|error| Error::Unreadable { path: path.to_owned(), reason: error.to_string() })
     }
 
+    /// Writes the profile of a deployed stack to `path`, from the stack's outputs.
+    pub(crate) fn write(wanted: Written, path: &Path) -> Result<Self, Error> {
+        let Written { outputs, region, sign_on_header } = wanted;
+        let unreadable = |reason: String| Error::Unreadable { path: outputs.clone(), reason };
+        let text = match outputs.to_str() {
+            Some("-") => io::read_to_string(io::stdin()),
+            _ => fs::read_to_string(&outputs),
+        };
+        let text = text.map_err(|error| unreadable(error.to_string()))?;
+        let described = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        let profile = Self { sign_on_header, ..Self::of_stack(&described, region)? };
+        profile.save(path)?;
+        Ok(profile)
+    }
+
+    fn of_stack(described: &Value, region: String) -> Result<Self, Error> {
+        let list = described.pointer("/Stacks/0/Outputs").unwrap_or(described).as_array();
+        let mut outputs: BTreeMap<&str, &str> = list
+            .into_iter()
+            .flatten()
+            .filter_map(|output| Some((output["OutputKey"].as_str()?, output["OutputValue"].as_str()?)))
+            .collect();
+        let mut lacking = Vec::new();
+        let mut take = |name: &'static str| {
+            outputs.remove(name).map(str::to_owned).unwrap_or_else(|| {
+                lacking.push(name);
+                String::new()
+            })
+        };
+        let profile = Self {
+            public_url: take("PublicUrl"),
+            bitbucket_url: take("BitbucketUrl"),
+            region,
+            table: take("TableName"),
+            events_queue: take("EventsQueueUrl"),
+            results_queue: take("ResultsQueueUrl"),
+            hook_keyring: take("HookKeyringName"),
+            access_keyring: take("AccessKeyringName"),
+            refresh_keyring: take("RefreshKeyringName"),
+            app_secret: take("AppSecretName"),
+            operator_secret: take("OperatorSecretName"),
+            ..Self::default()
+        };
+        if lacking.is_empty() { Ok(profile) } else { Err(Error::Outputs(lacking)) }
+    }
+
     /// Writes the file; it is removed when the guard is dropped.
     pub(crate) fn publish(&self, path: &Path) -> Result<Published, Error> {
-        let failed = |source| Error::Write { path: path.to_owned(), source };
-        let Ok(text) = serde_json::to_string_pretty(self) else { unreachable!("a profile is texts") };
-        let mut file = private(path).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
+        self.save(path)?;
         Ok(Published(path.to_owned()))
     }
 
-    pub(crate) fn account(&self) -> Account {
-        let lookup = |name: &str| match name {
-            "AWS_REGION" => Some(REGION.to_owned()),
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
-            "AWS_ENDPOINT_URL" => Some(self.aws_endpoint.clone()),
-            _ => None,
+    pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
+        let failed = |source| Error::Write { path: path.to_owned(), source };
+        let Ok(text) = serde_json::to_string_pretty(self) else { unreachable!("a profile is texts") };
+        let mut file = private(path).map_err(failed)?;
+        file.write_all(text.as_bytes()).map_err(failed)
+    }
+
+    /// AWS, as the operator may use it.
+    pub(crate) fn account(&self) -> Result<Account, Error> {
+        let environment = from_env();
+        let lookup = |name: &str| match (name, &self.aws_endpoint) {
+            ("AWS_REGION", _) => Some(self.region.clone()),
+            ("AWS_ENDPOINT_URL", endpoint) => endpoint.clone(),
+            ("AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY", Some(_)) => Some(KEY.to_owned()),
+            (_, Some(_)) => None,
+            (name, None) => environment.optional(name),
         };
-        Account::from(&mut Settings::new(lookup))
+        let mut settings = Settings::new(lookup);
+        let account = Account::from(&mut settings);
+        settings.finish()?;
+        Ok(account)
+    }
+
+    /// The token that opens the console.
+    pub(crate) async fn token(&self) -> Result<String, Error> {
+        if let Some(token) = &self.operator_token {
+            return Ok(token.clone());
+        }
+        let secret: OperatorSecret = Secrets::new(&self.account()?).json(&self.operator_secret).await?;
+        Ok(secret.token.expose_secret().to_owned())
+    }
+
+    /// The header and the token for a sign-on in front of the console.
+    pub(crate) fn signed_on(&self) -> Option<(String, String)> {
+        Some((self.sign_on_header.clone()?, from_env().optional("BUCKETWHEEL_SIGN_ON_TOKEN")?))
     }
 }
 
@@ -97,4 +222,51 @@ fn private(path: &Path) -> io::Result<fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NAMES: [&str; 10] = [
+        "PublicUrl",
+        "BitbucketUrl",
+        "TableName",
+        "EventsQueueUrl",
+        "ResultsQueueUrl",
+        "HookKeyringName",
+        "AccessKeyringName",
+        "RefreshKeyringName",
+        "AppSecretName",
+        "OperatorSecretName",
+    ];
+
+    #[test]
+    fn a_stacks_outputs_make_a_profile_and_what_is_lacking_is_named() {
+        let outputs: Vec<_> = NAMES
+            .iter()
+            .map(|name| json!({"OutputKey": name, "OutputValue": format!("the {name}")}))
+            .collect();
+        for described in [json!(outputs), json!({"Stacks": [{"Outputs": outputs}]})] {
+            let profile = Profile::of_stack(&described, "eu-central-1".to_owned()).expect("a profile");
+            assert_eq!((profile.table.as_str(), profile.region.as_str()), ("the TableName", "eu-central-1"));
+            assert_eq!((profile.aws_endpoint, profile.operator_token), (None, None));
+        }
+        let without = Profile::of_stack(&json!(outputs[1..]), String::new()).expect_err("refused");
+        assert!(without.to_string().contains("lack PublicUrl;"), "{without}");
+    }
+
+    #[test]
+    fn the_template_has_every_output_that_a_profile_is_made_of() {
+        let template = include_str!("../../../template.yaml");
+        let (_, outputs) = template.split_once("\nOutputs:\n").expect("outputs");
+        for name in NAMES {
+            assert!(
+                outputs.contains(&format!("\n  {name}:\n")) || outputs.starts_with(&format!("  {name}:\n")),
+                "{name}"
+            );
+        }
+    }
 }

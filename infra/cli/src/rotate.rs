@@ -1,8 +1,12 @@
-//! `bucketwheel rotate keys`: a new key for a keyring, and an end for the old one.
+//! `bucketwheel rotate keys` and `rotate operator`: a new key for a keyring and an end for the old one, and
+//! a new operator token.
 //!
-//! This works with the operator's own AWS credentials: no function may write a keyring.
+//! This works with the operator's own AWS credentials: no function may write a secret.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 
 use bucketwheel::aws::{DynamoTable, Host, SecretError, Secrets};
 use bucketwheel::keyring;
@@ -12,10 +16,13 @@ use bucketwheel::store::credentials::{self, Which};
 use bucketwheel::store::keys::{self, Counts, Usage};
 use bucketwheel::store::tokens::Rings;
 use clap::{Subcommand, ValueEnum};
+use indicatif::ProgressBar;
 use secrecy::SecretString;
+use serde_json::json;
 
+use crate::console::Console;
 use crate::profile::Profile;
-use crate::verbs::say;
+use crate::screen::Screen;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rotate {
@@ -23,6 +30,12 @@ pub(crate) enum Rotate {
     Keys {
         #[command(subcommand)]
         step: Option<Step>,
+    },
+    /// The operator token: the old one stops working within a minute, and sessions that began with it end
+    Operator {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
     },
     /// The secret of a credential's hooks; a rotation that stopped half-way goes on
     Hook {
@@ -82,65 +95,137 @@ pub(crate) enum Error {
     Table(#[from] TableError),
     #[error(transparent)]
     Refused(#[from] keyring::Refused),
+    #[error(
+        "the refresh queue and its dead letters hold {0} messages, and a pair of tokens sealed by this key may be among \
+         them; let the queue run empty, and look at `bucketwheel dlq list refresh`"
+    )]
+    Parked(u64),
     #[error("{credential} was not sealed anew: {source}")]
     Reseal { credential: String, source: keys::ResealError },
 }
 
+const LOOKS: u32 = 6;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+/// Puts a new operator token into Secrets Manager, and into the profile if that has one.
+pub(crate) async fn operator(
+    mut profile: Profile,
+    path: &Path,
+    screen: Screen,
+    yes: bool,
+) -> Result<(), crate::Error> {
+    let name = profile.operator_secret.clone();
+    if !yes {
+        let words = "Everybody who signed on would have to do so again, with a new operator token. Add --yes to do it.";
+        screen.tell(&json!({ "dry_run": true, "secret": name }), words);
+        return Ok(());
+    }
+    let token = Host.random::<32>().map(|byte| format!("{byte:02x}")).concat();
+    let secret = SecretString::from(json!({ "token": token }).to_string());
+    Secrets::new(&profile.account()?).put(&name, &secret).await.map_err(Error::from)?;
+    if profile.operator_token.is_some() {
+        profile.operator_token = Some(token);
+        profile.save(path)?;
+    }
+    let words = format!(
+        "A new operator token is in the secret {name}. It works within a minute, and then the old one no longer does."
+    );
+    screen.tell(&json!({ "secret": name }), &words);
+    Ok(())
+}
+
 struct Keys<'a> {
     profile: &'a Profile,
+    screen: Screen,
     secrets: Secrets,
     table: DynamoTable,
 }
 
-pub(crate) async fn keys(profile: &Profile, step: Step) -> Result<(), Error> {
-    let account = profile.account();
+pub(crate) async fn keys(profile: &Profile, screen: Screen, step: Step) -> Result<(), crate::Error> {
+    let account = profile.account()?;
     let table = DynamoTable::new(&account, profile.table.clone());
-    let keys = Keys { profile, secrets: Secrets::new(&account), table };
+    let keys = Keys { profile, screen, secrets: Secrets::new(&account), table };
     match step {
-        Step::Report => keys.report().await,
-        Step::Add { ring } => keys.add(ring).await,
-        Step::Reseal => keys.reseal().await,
-        Step::Drop { ring, key } => keys.drop(ring, &key).await,
+        Step::Report => Ok(keys.report().await?),
+        Step::Add { ring } => Ok(keys.add(ring).await?),
+        Step::Reseal => Ok(keys.reseal().await?),
+        Step::Drop { ring, key } => {
+            if ring != Ring::Hook {
+                nothing_parked(&Console::new(profile).await?).await?;
+            }
+            Ok(keys.drop(ring, &key).await?)
+        }
     }
+}
+
+/// That the refresh queue and its dead letters hold nothing: a pair of tokens may be parked there, sealed
+/// by the key that is to go, where no count of the table sees it. Nudges come and go, so it is looked at
+/// several times. A key is dropped minutes after it last sealed, and by then these numbers are settled
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>).
+async fn nothing_parked(console: &Console) -> Result<(), crate::Error> {
+    let mut held = 0;
+    for look in 0..LOOKS {
+        if look > 0 {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        let queues = console.queues().await?;
+        let refresh = queues.iter().find(|queue| queue["name"] == "refresh");
+        let count = |field: &str| refresh.and_then(|queue| queue[field].as_u64()).unwrap_or(1);
+        held = ["waiting", "hidden", "delayed", "dead"].map(count).iter().sum();
+        if held == 0 {
+            return Ok(());
+        }
+    }
+    Err(Error::Parked(held).into())
 }
 
 impl Keys<'_> {
     async fn report(&self) -> Result<(), Error> {
         let usage = keys::usage(&self.table).await?;
-        say(&format!("{:<8}  {:<12}  {:>7}  {}", "RING", "KEY", "VALUES", "STATE"));
+        let mut rows = Vec::new();
         for ring in [Ring::Hook, Ring::Access, Ring::Refresh] {
             let keyring = self.secrets.keyring(self.name(ring)).await?;
             let (ids, sealing) = (keyring.ids(), keyring.sealing());
+            let mut row = |id: &String, values: usize, state: &str| {
+                rows.push(json!({ "ring": ring.to_string(), "key": id, "values": values, "state": state }));
+            };
             for id in &ids {
                 let state = match id.cmp(&sealing) {
-                    std::cmp::Ordering::Less => "opens only",
-                    std::cmp::Ordering::Equal => "seals",
-                    std::cmp::Ordering::Greater => "waits",
+                    Ordering::Less => "opens only",
+                    Ordering::Equal => "seals",
+                    Ordering::Greater => "waits",
                 };
-                let values = counts(&usage, ring).get(id).copied().unwrap_or_default();
-                say(&format!("{ring:<8}  {id:<12}  {values:>7}  {state}"));
+                row(id, counts(&usage, ring).get(id).copied().unwrap_or_default(), state);
             }
             for (id, values) in counts(&usage, ring).iter().filter(|(id, _)| !ids.contains(id)) {
-                say(&format!("{ring:<8}  {id:<12}  {values:>7}  is gone: these values cannot be opened"));
+                row(id, *values, "is gone: these values cannot be opened");
             }
         }
+        let columns = [("RING", "/ring"), ("KEY", "/key"), ("VALUES", "/values"), ("STATE", "/state")];
+        self.screen.table(&rows, &columns, "");
         Ok(())
     }
 
     async fn add(&self, ring: Ring) -> Result<(), Error> {
         let name = self.name(ring);
         let text = Host.random::<32>().map(|byte| format!("{byte:02x}")).concat();
-        let (secret, id) = keyring::add(&self.secrets.text(name).await?, &text, Host.now())?;
+        let now = Host.now();
+        let (secret, id) = keyring::add(&self.secrets.text(name).await?, &text, now)?;
         self.secrets.put(name, &secret).await?;
         let minutes = keyring::WAIT.as_mins();
-        say(&format!("Key {id} is on the {ring} ring. It opens at once and seals in {minutes} minutes."));
-        say("Then run `bucketwheel rotate keys reseal`, and drop the old key.");
+        let words = format!(
+            "Key {id} is on the {ring} ring. It opens at once and seals in {minutes} minutes.\nThen run `bucketwheel \
+             rotate keys reseal`, and drop the old key."
+        );
+        let seals_from = now.saturating_add(keyring::WAIT).unwrap_or(now);
+        self.screen.tell(&json!({ "ring": ring.to_string(), "key": id, "seals_from": seals_from }), &words);
         Ok(())
     }
 
     async fn reseal(&self) -> Result<(), Error> {
         let [hook, access, refresh] = self.rings().await?;
         let rings = Rings { access: &access, refresh: &refresh };
+        let bar = ProgressBar::new_spinner();
         let (mut values, mut after): (usize, Option<Cursor>) = (0, None);
         loop {
             let (page, next) = credentials::list(&self.table, Which::All, 100, after.as_ref()).await?;
@@ -148,13 +233,16 @@ impl Keys<'_> {
                 let id = &credential.id;
                 let done = keys::reseal(&self.table, id, rings, &hook, || Host.random()).await;
                 values += done.map_err(|source| Error::Reseal { credential: id.to_string(), source })?;
+                bar.inc(1);
+                bar.set_message(format!("{} credentials, {values} values sealed anew", bar.position()));
             }
             match next {
                 Some(next) => after = Some(next),
                 None => break,
             }
         }
-        say(&format!("{values} values are sealed anew."));
+        bar.finish_and_clear();
+        self.screen.tell(&json!({ "values": values }), &format!("{values} values are sealed anew."));
         Ok(())
     }
 
@@ -164,7 +252,8 @@ impl Keys<'_> {
         let values = counts(&usage, ring).get(key).copied().unwrap_or_default();
         let secret: SecretString = keyring::drop(&self.secrets.text(name).await?, key, values, Host.now())?;
         self.secrets.put(name, &secret).await?;
-        say(&format!("Key {key} is off the {ring} ring."));
+        let words = format!("Key {key} is off the {ring} ring.");
+        self.screen.tell(&json!({ "ring": ring.to_string(), "key": key, "dropped": true }), &words);
         Ok(())
     }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use bucketwheel::call::Method;
+use bucketwheel::call::{Method, Outcome, State};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::Error;
-use crate::console::Console;
-use crate::profile::Profile;
+use crate::console::{ConnectLink, Console};
+use crate::screen::{Screen, moment, say};
 
 /// What a connect link is for. To reconnect, the credential is enough: what is left out stays as it is.
 #[derive(Debug, Args, Serialize)]
@@ -56,15 +57,15 @@ pub(crate) struct Wanted {
     allow_other_account: bool,
 }
 
-pub(crate) async fn connect(profile: &Profile, wanted: &Wanted) -> Result<(), Error> {
-    let console = Console::new(profile)?;
+pub(crate) async fn connect(console: &Console, screen: Screen, wanted: &Wanted) -> Result<(), Error> {
     let link = console.connect_link(&json!(wanted)).await?;
-    say(&format!(
-        "Send this link to the person whose account or token it is. It works once, until {}.",
-        link.expires_at
-    ));
-    say(&format!("  {}", link.url));
-    say(&format!("Credential: {}", link.credential));
+    let ConnectLink { url, credential, expires_at } = &link;
+    let words = format!(
+        "Send this link to the person whose account or token it is. It works once, until {}.\n  \
+         {url}\nCredential: {credential}",
+        moment(*expires_at)
+    );
+    screen.tell(&json!(link), &words);
     Ok(())
 }
 
@@ -94,9 +95,6 @@ pub(crate) struct CallArguments {
     /// Send it even if it is known that it cannot succeed
     #[arg(long)]
     force: bool,
-    /// Print the whole outcome as JSON, also of a call that failed
-    #[arg(long)]
-    json: bool,
 }
 
 fn method(text: &str) -> Result<Method, String> {
@@ -109,9 +107,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-pub(crate) async fn call(profile: &Profile, arguments: CallArguments) -> Result<(), Error> {
-    let console = Console::new(profile)?;
-    let credential = the_credential(&console, arguments.credential).await?;
+/// With `--json` the whole outcome is printed, also of a call that failed.
+pub(crate) async fn call(console: &Console, screen: Screen, arguments: CallArguments) -> Result<(), Error> {
+    let credential = the_credential(console, arguments.credential).await?;
     let query: BTreeMap<_, _> = arguments.query.into_iter().collect();
     let mut call = json!({ "method": arguments.method.as_str(), "path": arguments.path, "query": query });
     if let Some(body) = arguments.body {
@@ -128,22 +126,33 @@ pub(crate) async fn call(profile: &Profile, arguments: CallArguments) -> Result<
         message["paginate"] = json!({ "items": arguments.items });
     }
     let outcome = console.call(&message).await?;
-    if arguments.json {
-        say(&format!("{:#}", json!(outcome)));
+    if screen == Screen::Json {
+        screen.tell(&json!(outcome), "");
     }
-    if let Some(problem) = outcome.error {
-        return Err(Error::Call(problem));
-    }
-    for part in 1..=outcome.pages.as_ref().map_or(0, |pages| pages.parts) {
+    let outcome = succeeded(outcome)?;
+    let Some(pages) = &outcome.pages else {
+        screen.aside(&format!("{:#}", outcome.body.unwrap_or_default()));
+        return Ok(());
+    };
+    let bar = ProgressBar::new(pages.parts.into());
+    for part in 1..=pages.parts {
         let page = console.part(outcome.id.as_str(), part).await?.body.unwrap_or_default();
-        for value in page["values"].as_array().into_iter().flatten() {
-            say(&value.to_string());
-        }
+        bar.suspend(|| {
+            page["values"].as_array().into_iter().flatten().for_each(|value| say(&value.to_string()))
+        });
+        bar.inc(1);
     }
-    if outcome.pages.is_none() && !arguments.json {
-        say(&format!("{:#}", outcome.body.unwrap_or_default()));
-    }
+    bar.finish_and_clear();
     Ok(())
+}
+
+/// The outcome, if it is a good one.
+pub(crate) fn succeeded(outcome: Outcome) -> Result<Outcome, Error> {
+    match (outcome.state, &outcome.error) {
+        (_, None) => Ok(outcome),
+        (State::Unknown, Some(problem)) => Err(Error::Unknown(problem.clone())),
+        (_, Some(problem)) => Err(Error::Call(problem.clone())),
+    }
 }
 
 /// The credential that was named, or the only one.
@@ -155,9 +164,4 @@ pub(crate) async fn the_credential(console: &Console, named: Option<String>) -> 
         [one] => Ok(one["id"].as_str().unwrap_or_default().to_owned()),
         all => Err(Error::WhichCredential(all.len())),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what people read")]
-pub(crate) fn say(line: &str) {
-    println!("{line}");
 }

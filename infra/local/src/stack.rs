@@ -50,6 +50,12 @@ pub struct Outputs {
     pub access_keyring: String,
     /// The keyring that seals refresh tokens.
     pub refresh_keyring: String,
+    /// The secret with the OAuth consumer's key and secret.
+    pub app_secret: String,
+    /// The secret with the operator's token.
+    pub operator_secret: String,
+    /// Where users authorise and where tokens are issued.
+    pub bitbucket_url: String,
     /// The token with which an operator enters. It opens this local stack only.
     pub operator_token: String,
 }
@@ -109,7 +115,8 @@ pub(crate) async fn deploy(
     let mut outputs = created(aws).await?;
     let mut take = |name: &str| outputs.remove(name).unwrap_or_default();
 
-    let operator = aws.secret(&take("OperatorSecretName")).await?;
+    let operator_secret = take("OperatorSecretName");
+    let operator = aws.secret(&operator_secret).await?;
     let operator: serde_json::Value = serde_json::from_str(&operator).unwrap_or_default();
     Ok(Outputs {
         api_id: take("ApiId"),
@@ -124,6 +131,9 @@ pub(crate) async fn deploy(
         hook_keyring: take("HookKeyringName"),
         access_keyring: take("AccessKeyringName"),
         refresh_keyring: take("RefreshKeyringName"),
+        app_secret: take("AppSecretName"),
+        operator_secret,
+        bitbucket_url: take("BitbucketUrl"),
         operator_token: operator["token"].as_str().unwrap_or_default().to_owned(),
     })
 }

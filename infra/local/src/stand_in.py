@@ -57,6 +57,21 @@ def read_concurrency_as_a_number():
     lambda_svc._sqs_esm_concurrency = numeric
 
 
+def grant_batches_with_the_action():
+    """Whoever may do something to one message may do it to a batch
+    (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html).
+    MiniStack wants a permission for the batch, which AWS does not know."""
+    from ministack.core import iam_actions
+
+    extract = iam_actions.extract_iam_action
+
+    def of_one_message(*request, **more):
+        action = extract(*request, **more)
+        return action.removesuffix("Batch") if (action or "").startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = of_one_message
+
+
 def check_signatures_by_hand():
     """MiniStack checks a JWT's signature with a library that it does not bring, and without it refuses
     every token. RS256 (RFC 7518 section 3.3) needs one power."""
@@ -81,6 +96,7 @@ def check_signatures_by_hand():
 
 os.setpgid(0, 0)
 threading.Thread(target=die_with_the_starter, daemon=True).start()
+grant_batches_with_the_action()
 tee_function_logs(sys.argv.pop(1))
 read_concurrency_as_a_number()
 check_signatures_by_hand()

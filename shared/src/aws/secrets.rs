@@ -1,5 +1,8 @@
 //! Secrets Manager.
 
+use std::error::Error;
+use std::pin::Pin;
+
 use aws_sdk_secretsmanager::Client;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -13,6 +16,9 @@ use crate::seal::{Keyring, KeyringError};
 pub struct Secrets {
     client: Client,
 }
+
+/// One look at a secret.
+pub type Reading<T> = Pin<Box<dyn Future<Output = Result<T, Box<dyn Error + Send + Sync>>> + Send>>;
 
 /// Why a secret could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +96,14 @@ impl Secrets {
             .await
             .map(|_| ())
             .map_err(|error| SecretError::Unavailable { name: name.to_owned(), source: error.into() })
+    }
+
+    /// A way to read one secret, whose text is JSON, again and again.
+    pub fn reader<T: serde::de::DeserializeOwned + 'static>(self, name: String) -> impl Fn() -> Reading<T> {
+        move || {
+            let (secrets, name) = (self.clone(), name.clone());
+            Box::pin(async move { Ok(secrets.json(&name).await?) })
+        }
     }
 
     /// A secret whose text is JSON.

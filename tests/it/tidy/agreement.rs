@@ -150,7 +150,8 @@ fn needed(function: &str, template: &Described) -> Result<BTreeSet<Grant>, Strin
                 }
             }
             "Secrets" => {
-                for variable in [".keyring(", ".json(", ".text("].iter().flat_map(|read| code.arguments(read))
+                for variable in
+                    [".keyring(", ".json(", ".reader(", ".text("].iter().flat_map(|read| code.arguments(read))
                 {
                     needed.insert(format!("secretsmanager:GetSecretValue {}", value(variable)?));
                 }

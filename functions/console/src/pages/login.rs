@@ -70,12 +70,13 @@ pub(crate) async fn enter<T: Table, Q: Queue, E: Edge>(
     let next = local(next.as_deref());
     let typed = typed_path.zip(typed).filter(|_| from_here(&headers, &console.public_url));
     let typed = typed.and_then(|(path, body)| Typed::read(&path, body.as_bytes()));
-    if !console.operator.knows(token.expose_secret()) {
+    let operator = console.operators.current(console.edge.now()).await;
+    if !operator.knows(token.expose_secret()) {
         console.doubt().await;
         let banner = html! { p.banner.bad role="alert" { "That is not the operator token." } };
         return Ok((StatusCode::UNAUTHORIZED, form(&next, Some(banner), typed.as_ref())).into_response());
     }
-    let cookie = session::begin(&console.operator, console.edge.now());
+    let cookie = session::begin(&operator, console.edge.now());
     match typed {
         Some(typed) => Ok(([(SET_COOKIE, cookie)], typed.restore(&console).await).into_response()),
         None => Ok(([(SET_COOKIE, cookie)], Redirect::to(&next)).into_response()),

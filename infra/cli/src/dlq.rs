@@ -1,0 +1,207 @@
+//! `bucketwheel dlq`: the dead letters, and sending them again.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::screen::Screen;
+
+const QUEUES: [&str; 4] = ["events", "calls", "results", "refresh"];
+/// The most that the console lists and redrives at once.
+const MOST: usize = 200;
+/// How often a redrive that did not come to its end is asked for again.
+const ROUNDS: usize = 100;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the dead letters of a queue, or of all
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// events, calls, results or refresh; all of them if none is named
+        #[arg(value_parser = QUEUES)]
+        queue: Option<String>,
+    },
+    /// Show one dead letter with its text
+    Show {
+        /// events, calls, results or refresh
+        #[arg(value_parser = QUEUES)]
+        queue: String,
+        /// The letter's id
+        id: String,
+    },
+    /// Send dead letters again. Without --yes it only says which that would be
+    Redrive {
+        /// events, calls, results or refresh
+        #[arg(value_parser = QUEUES)]
+        queue: String,
+        /// These letters alone; all that fit the filter if none is named
+        ids: Vec<String>,
+        #[command(flatten)]
+        filter: Filter,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Which letters are meant. What is not given fits everything.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Filter {
+    /// Only letters of this credential
+    #[arg(long)]
+    credential: Option<String>,
+    /// Only letters whose cause contains this
+    #[arg(long)]
+    cause: Option<String>,
+    /// Only letters whose line in the list contains this
+    #[arg(long)]
+    about: Option<String>,
+}
+
+impl Filter {
+    fn fits(&self, letter: &Value) -> bool {
+        let has = |field: &str, wanted: &Option<String>| {
+            let found = letter[field].as_str().unwrap_or_default();
+            wanted.as_ref().is_none_or(|wanted| found.contains(wanted.as_str()))
+        };
+        let credential = self.credential.as_ref().is_none_or(|id| letter["credential"] == id.as_str());
+        credential && has("cause", &self.cause) && has("about", &self.about)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.credential.is_none() && self.cause.is_none() && self.about.is_none()
+    }
+}
+
+pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Result<(), crate::Error> {
+    match verb {
+        Verb::List { filter, queue } => list(console, screen, &filter, queue).await,
+        Verb::Show { queue, id } => {
+            let letter = console.dead_letter(&queue, &id).await?;
+            screen.tell(&letter, &format!("{letter:#}"));
+            Ok(())
+        }
+        Verb::Redrive { queue, ids, filter, yes } => {
+            let ids = if ids.is_empty() && !filter.is_empty() {
+                fitting(console, &queue, &filter).await?
+            } else {
+                ids
+            };
+            redrive(console, screen, &queue, &ids, &filter, yes).await
+        }
+    }
+}
+
+async fn list(
+    console: &Console,
+    screen: Screen,
+    filter: &Filter,
+    queue: Option<String>,
+) -> Result<(), crate::Error> {
+    let mut rows = Vec::new();
+    for queue in QUEUES.iter().filter(|name| queue.as_deref().is_none_or(|queue| queue == **name)) {
+        let letters = console.dead_letters(queue, MOST).await?;
+        let total = letters.total;
+        let shown = letters.values.len();
+        for mut letter in letters.values.into_iter().filter(|letter| filter.fits(letter)) {
+            letter["queue"] = json!(queue);
+            rows.push(letter);
+        }
+        if total > shown as u64 {
+            screen
+                .aside(&format!("Of the {total} dead letters of {queue} the first {shown} were looked at."));
+        }
+    }
+    let columns = [
+        ("QUEUE", "/queue"),
+        ("LETTER", "/id"),
+        ("SENT", "/sent_at"),
+        ("CREDENTIAL", "/credential"),
+        ("CAUSE", "/cause"),
+        ("ABOUT", "/about"),
+    ];
+    screen.table(&rows, &columns, "No dead letters.");
+    Ok(())
+}
+
+async fn fitting(console: &Console, queue: &str, filter: &Filter) -> Result<Vec<String>, crate::Error> {
+    let letters = console.dead_letters(queue, MOST).await?.values;
+    let fitting = letters.iter().filter(|letter| filter.fits(letter));
+    Ok(fitting.filter_map(|letter| letter["id"].as_str().map(str::to_owned)).collect())
+}
+
+async fn redrive(
+    console: &Console,
+    screen: Screen,
+    queue: &str,
+    ids: &[String],
+    filter: &Filter,
+    yes: bool,
+) -> Result<(), crate::Error> {
+    if ids.is_empty() && !filter.is_empty() {
+        screen.tell(&json!({"dry_run": !yes, "letters": []}), "No dead letter fits.");
+        return Ok(());
+    }
+    let wish = match ids {
+        [] => json!({"all": true, "dry_run": !yes}),
+        ids => json!({"ids": ids, "dry_run": !yes}),
+    };
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let mut letters = Vec::new();
+    let mut last = Value::Null;
+    for _ in 0..ROUNDS {
+        last = console.redrive(queue, &wish).await?;
+        letters.extend(last["letters"].as_array().cloned().unwrap_or_default());
+        bar.set_message(format!("{} letters", letters.len()));
+        // All of a long queue takes several rounds. Ids are met in the first, or not at all.
+        if !yes || last["complete"] == true || !ids.is_empty() {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    last["letters"] = json!(letters);
+    let count = letters.len();
+    let words = match (yes, count) {
+        (_, 0) => "There is nothing to send again.".to_owned(),
+        (true, _) => format!("Sent again to the {queue} queue: {count}."),
+        (false, _) => format!("Would be sent again to the {queue} queue: {count}. Add --yes to do it."),
+    };
+    if screen == Screen::Words && !yes {
+        let columns = [("LETTER", "/id"), ("SENT", "/sent_at"), ("CAUSE", "/cause"), ("ABOUT", "/about")];
+        if count > 0 {
+            screen.table(&letters, &columns, "");
+        }
+    }
+    screen.tell(&last, &words);
+    for id in last["missing"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        screen.aside(&format!(
+            "{id} was not met: it was sent again already, or somebody else is looking at it."
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_asks_for_all_that_it_names() {
+        let letter = json!({"credential": "c-1", "cause": "not JSON", "about": "GET user"});
+        let filter = |credential: Option<&str>, cause: Option<&str>, about: Option<&str>| Filter {
+            credential: credential.map(str::to_owned),
+            cause: cause.map(str::to_owned),
+            about: about.map(str::to_owned),
+        };
+        assert!(Filter::default().fits(&letter) && Filter::default().is_empty());
+        assert!(filter(Some("c-1"), Some("JSON"), Some("user")).fits(&letter));
+        assert!(!filter(Some("c"), None, None).fits(&letter), "an id is meant whole");
+        assert!(!filter(Some("c-1"), Some("denied"), None).fits(&letter));
+        assert!(!filter(None, None, Some("POST")).fits(&json!({"about": null})));
+    }
+}

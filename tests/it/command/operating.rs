@@ -1,0 +1,162 @@
+//! What an operator does with the command, on a system of its own: things are broken here that other
+//! tests need.
+
+use std::time::{Duration, Instant};
+
+use bucketwheel::aws::{Account, Secrets, SqsQueue};
+use bucketwheel::config::Settings;
+use bucketwheel::ports::{Outgoing, Queue as _};
+use bucketwheel_local::{KEY, REGION};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Running, text};
+
+/// How long a test waits for something that happens elsewhere.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Running {
+    fn profile(&self) -> Value {
+        let text = std::fs::read_to_string(&self.profile).expect("the profile");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    fn account(&self) -> Account {
+        let endpoint = self.profile()["aws_endpoint"].as_str().expect("an address").to_owned();
+        Account::from(&mut Settings::new(move |name: &str| match name {
+            "AWS_REGION" => Some(REGION.to_owned()),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
+            "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+            _ => None,
+        }))
+    }
+
+    /// Runs a command; gives the number it ended with and what it said.
+    async fn run(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.command(arguments).output().await.expect("it runs");
+        (output.status.code().expect("a number"), text(&output))
+    }
+
+    /// Runs a command that succeeds, for programs.
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.command(&[arguments, &["--json"]].concat()).output().await.expect("it runs");
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {}", text(&output)))
+    }
+
+    /// Runs a command until what it says is `enough`.
+    async fn until(&self, arguments: &[&str], enough: impl Fn(i32, &str) -> bool) -> String {
+        let begun = Instant::now();
+        loop {
+            let (code, said) = self.run(arguments).await;
+            if enough(code, &said) {
+                return said;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{arguments:?} ends with {code}: {said}");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+pub(super) async fn every_verb(running: &Running) {
+    the_doctor_finds_a_healthy_system(running).await;
+    events_are_seen_and_left_or_taken(running).await;
+    credentials_are_told_in_tables_and_in_json(running).await;
+    a_dead_letter_is_found_shown_and_sent_again(running).await;
+    a_consumer_that_bitbucket_does_not_know_is_found(running).await;
+    a_new_operator_token_takes_the_place_of_the_old_one(running).await;
+}
+
+async fn the_doctor_finds_a_healthy_system(running: &Running) {
+    let said = running.until(&["doctor"], |code, _| code == 0).await;
+    for check in ["routes", "operator token", "clocks", "calls", "dead letters", "secrets", "consumer"] {
+        let well = said.lines().any(|line| line.starts_with("ok ") && line.contains(check));
+        assert!(well, "{check}: {said}");
+    }
+}
+
+async fn events_are_seen_and_left_or_taken(running: &Running) {
+    let sandbox = running.profile()["sandbox_url"].as_str().expect("an address").to_owned();
+    let push = json!({"repository": "seilbahn/infrastructure", "branch": "main", "message": "For the tail",
+                      "author": "Ada Lindt <ada@example.com>", "files": {"tail.txt": "x"}});
+    #[expect(clippy::disallowed_methods, reason = "a test asks the sandbox's own controls")]
+    let client = reqwest::Client::new();
+    let pushed = client.post(format!("{sandbox}/_sandbox/push")).json(&push).send().await.expect("pushed");
+    assert!(pushed.status().is_success());
+    let look = ["events", "tail", "--count", "1"];
+    let (code, said) = running.run(&look).await;
+    assert!(code == 0 && said.contains("repo:push") && said.contains("seilbahn/infrastructure"), "{said}");
+    // It was left where it is; now it is taken, whole.
+    let envelope = running.json(&[&look[..], &["--take"]].concat()).await;
+    assert_eq!(envelope["type"], "org.bitbucket.repo.push", "{envelope:#}");
+    assert_eq!(envelope["data"]["push"]["changes"][0]["new"]["name"], "main");
+}
+
+async fn credentials_are_told_in_tables_and_in_json(running: &Running) {
+    let all = running.json(&["credentials"]).await;
+    let id = all[0]["id"].as_str().expect("an id").to_owned();
+    let (_, table) = running.run(&["credentials"]).await;
+    assert!(table.starts_with("CREDENTIAL  ") && table.contains(&id), "{table}");
+    let (_, shown) = running.run(&["credentials", "show", &id]).await;
+    assert!(shown.contains("Acts as         Ada Lindt") && shown.contains("Webhooks "), "{shown}");
+    assert_eq!(running.json(&["credentials", "show", &id]).await["id"], id.as_str());
+    let (_, trail) = running.run(&["credentials", "audit", &id]).await;
+    assert!(trail.starts_with("WHEN ") && trail.contains("connected"), "{trail}");
+    assert_eq!(running.json(&["credentials", "disable", &id]).await["status"]["health"], "disabled");
+    assert_eq!(running.json(&["credentials", "enable", &id]).await["status"]["health"], "up");
+    // Nothing is deleted by accident.
+    let (code, said) = running.run(&["credentials", "delete", &id]).await;
+    assert!(code == 0 && said.contains("would be deleted") && said.contains("--yes"), "{said}");
+    assert_eq!(running.json(&["credentials", "show", &id]).await["status"]["health"], "up");
+    assert_eq!(running.json(&["rotate", "keys"]).await[0]["state"], "seals");
+    let (code, said) = running.run(&["rotate", "keys", "drop", "access", "k0001"]).await;
+    assert!(code == 1 && said.contains("k0001 seals"), "{said}");
+}
+
+async fn a_dead_letter_is_found_shown_and_sent_again(running: &Running) {
+    let named = running.welcome.iter().find(|line| line.contains("Calls queue")).expect("its name");
+    let events = running.profile()["events_queue"].as_str().expect("an address").to_owned();
+    let (place, _) = events.rsplit_once('/').expect("a place");
+    let calls = format!("{place}/{}", named.split_whitespace().last().expect("a name"));
+    let queue = SqsQueue::new(&running.account(), calls);
+    queue.send(Outgoing::plain("not a call at all".to_owned())).await.expect("sent");
+    let list = ["dlq", "list", "calls"];
+    let listed = running.until(&list, |_, said| said.starts_with("QUEUE ")).await;
+    assert!(listed.contains("calls"), "{listed}");
+    let (code, said) = running.run(&["doctor"]).await;
+    assert!(code == 3 && said.contains("dlq list calls"), "{said}");
+
+    let letters = running.json(&list).await;
+    let id = letters[0]["id"].as_str().expect("an id").to_owned();
+    let (_, shown) = running.run(&["dlq", "show", "calls", &id]).await;
+    assert!(shown.contains("not a call at all"), "{shown}");
+    assert_eq!(running.json(&["dlq", "list", "calls", "--about", "nothing like it"]).await, json!([]));
+    // A dry run, unless somebody says yes.
+    let (_, said) = running.run(&["dlq", "redrive", "calls"]).await;
+    assert!(said.contains("Would be sent again") && said.contains("--yes"), "{said}");
+    assert_eq!(running.json(&list).await[0]["id"], id.as_str(), "it still lies there");
+    let (_, said) = running.run(&["dlq", "redrive", "calls", &id, "--yes"]).await;
+    assert!(said.contains("Sent again to the calls queue: 1."), "{said}");
+    // It is no better than before, and comes back as another letter.
+    running.until(&list, |_, said| said.starts_with("QUEUE ") && !said.contains(&id)).await;
+}
+
+async fn a_consumer_that_bitbucket_does_not_know_is_found(running: &Running) {
+    let name = running.profile()["app_secret"].as_str().expect("a name").to_owned();
+    let wrong = SecretString::from(json!({"key": "made-up", "secret": "made-up"}).to_string());
+    Secrets::new(&running.account()).put(&name, &wrong).await.expect("written");
+    let (code, said) = running.run(&["doctor"]).await;
+    assert!(code == 3 && said.contains("WRONG     consumer"), "{said}");
+}
+
+async fn a_new_operator_token_takes_the_place_of_the_old_one(running: &Running) {
+    let old = running.profile();
+    let (_, said) = running.run(&["rotate", "operator"]).await;
+    assert!(said.contains("--yes") && running.profile() == old, "{said}");
+    let (code, said) = running.run(&["rotate", "operator", "--yes"]).await;
+    assert!(code == 0, "{said}");
+    let new = running.profile();
+    assert_ne!(old["operator_token"], new["operator_token"]);
+    assert!(!said.contains(new["operator_token"].as_str().expect("a token")), "the token is shown: {said}");
+    running.until(&["credentials"], |code, _| code == 0).await;
+}
