@@ -169,12 +169,9 @@ impl Browser {
 
     /// The first element that a CSS selector finds; waits for it.
     pub(crate) async fn find(&self, css: &str) -> Element<'_> {
-        self.first("css selector", css).await
-    }
-
-    async fn first(&self, using: &str, value: &str) -> Element<'_> {
-        let id = until(&format!("the page has {value}"), async || {
-            let found = self.ask("POST", "/element", Some(json!({"using": using, "value": value}))).await;
+        let id = until(&format!("the page has {css}"), async || {
+            let found =
+                self.ask("POST", "/element", Some(json!({"using": "css selector", "value": css}))).await;
             Some(found.ok()?[ELEMENT].as_str()?.to_owned())
         })
         .await;
@@ -187,13 +184,17 @@ impl Browser {
         found.as_array().expect("a list").len()
     }
 
-    /// Clicks the button or the link with this text.
+    /// Clicks the button or the link with this text. While a page gives way to the next, it may be gone
+    /// between the look and the click.
     pub(crate) async fn press(&self, text: &str) {
         let named = format!("(normalize-space(.)='{text}')");
-        self.first("xpath", &format!("//button[{named}]|//a[{named}]|//summary[{named}]"))
-            .await
-            .click()
-            .await;
+        let path = format!("//button[{named}]|//a[{named}]|//summary[{named}]");
+        until(&format!("{text:?} can be pressed"), async || {
+            let found = self.ask("POST", "/element", Some(json!({"using": "xpath", "value": path}))).await;
+            let id = found.ok()?[ELEMENT].as_str()?.to_owned();
+            self.ask("POST", &format!("/element/{id}/click"), Some(json!({}))).await.ok().map(drop)
+        })
+        .await;
     }
 
     /// Types on the keyboard, wherever the focus is.
