@@ -2,6 +2,7 @@
 
 mod about;
 mod deeds;
+pub(super) mod deliveries;
 mod history;
 mod hooks;
 mod recent;
@@ -179,11 +180,12 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         notice: Option<Markup>,
     ) -> Result<Markup, ErrorAnswer> {
         let (table, id, now) = (&self.table, &credential.id, self.edge.now());
-        let (tokens, lines, hooks, repositories, recent, used) = tokio::try_join!(
+        let (tokens, lines, hooks, repositories, deliveries, recent, used) = tokio::try_join!(
             tokens::get(table, id),
             credentials::audit(table, id),
             store::hooks::get(table, id),
             repositories::first(table, id, now),
+            store::history::get(table, id, now),
             recent::show(table, id, now),
             budget::used(table, self.limits, Some(credential), Allowance::Repositories, now),
         )?;
@@ -203,6 +205,7 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
                     (about::chain(credential, tokens.as_ref(), now))
                     (about::scopes(credential))
                     (hooks::show(credential, hooks.as_ref(), &self.webhook_url(id), now))
+                    (deliveries::show(&deliveries, now))
                     (repositories)
                     (recent)
                     (history::newest(id, &lines, now))

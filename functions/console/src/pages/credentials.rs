@@ -8,12 +8,14 @@ use bucketwheel::credential::{Credential, Health, Kind};
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
 use bucketwheel::rotation::Forecast;
 use bucketwheel::store::budget;
+use bucketwheel::store::history;
 use bucketwheel::store::tokens::{self, Tokens};
 use http::Uri;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use tokio::task::JoinSet;
 
+use super::credential::deliveries::last;
 use super::notice::Notice;
 use super::parts::{ago, empty, state, table};
 use super::{Place, first_run, page};
@@ -26,6 +28,7 @@ struct Row {
     credential: Credential,
     tokens: Option<Tokens>,
     used: u32,
+    last_delivery: Option<Timestamp>,
 }
 
 /// The list.
@@ -142,11 +145,12 @@ where
         let console = Arc::clone(console);
         reads.spawn(async move {
             let (limits, now) = (console.limits, console.edge.now());
-            let (tokens, used) = tokio::try_join!(
+            let (tokens, used, deliveries) = tokio::try_join!(
                 tokens::get(&console.table, &credential.id),
                 budget::used(&console.table, limits, Some(&credential), Allowance::Repositories, now),
+                history::get(&console.table, &credential.id, now),
             )?;
-            Ok((at, Row { credential, tokens, used: used.requests }))
+            Ok((at, Row { credential, tokens, used: used.requests, last_delivery: last(&deliveries) }))
         });
     }
     let mut rows = reads.join_all().await.into_iter().collect::<Result<Vec<_>, TableError>>()?;
@@ -157,7 +161,7 @@ where
 fn list(rows: Vec<Row>, now: Timestamp) -> Markup {
     let columns =
         ["Credential", "State", "Account", "Workspace", "Rotation", "Calls this hour", "Last webhook"];
-    let rows = rows.into_iter().map(|Row { credential, tokens, used }| {
+    let rows = rows.into_iter().map(|Row { credential, tokens, used, last_delivery }| {
         let Credential { id, label, kind, account, workspace, resource, owner, status, .. } = &credential;
         [
             html! {
@@ -181,7 +185,7 @@ fn list(rows: Vec<Row>, now: Timestamp) -> Markup {
             },
             rotation(kind.renews_itself(), tokens.as_ref(), now),
             html! { span.number { (used) } },
-            html! { span.faint { "not recorded" } },
+            html! { @if let Some(at) = last_delivery { (ago(at, now)) } @else { span.faint { "none yet" } } },
         ]
     });
     table("Credentials", columns, rows)
