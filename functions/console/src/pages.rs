@@ -1,6 +1,7 @@
 //! The pages for people: what they share. Every text is escaped by the macro. Everything works without
 //! script; the little there is shows dates in the reader's zone and copies texts.
 
+mod allowances;
 pub(crate) mod call;
 pub(crate) mod connect;
 pub(crate) mod credential;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use bucketwheel::call::Allowance;
-use bucketwheel::ports::{Edge, Queue, Table};
+use bucketwheel::credential::Credential;
+use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::budget::{self, Used};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -40,19 +42,32 @@ pub(crate) async fn show<T: Table, Q: Queue, E: Edge>(
         None => None,
         Some(id) => Some(known(&console.table, id.parse().ok()).await?),
     };
-    let (limits, now) = (console.limits, console.edge.now());
-    let mut allowances = Vec::new();
-    for allowance in Allowance::ALL {
-        let used = budget::used(&console.table, limits, credential.as_ref(), allowance, now).await?;
+    let line = |(allowance, used)| {
         let Used { requests, per_hour, closed_until, near_limit_until, free_at } = used;
-        allowances.push(Line {
+        Line {
             allowance,
             requests_last_hour: requests,
             allowed_per_hour: per_hour,
             closed_until,
             near_limit_until,
             free_at,
-        });
-    }
+        }
+    };
+    let allowances = console.allowances(credential.as_ref()).await?.into_iter().map(line).collect();
     Ok(Json(Budget { allowances }))
+}
+
+impl<T: Table, Q, E: Edge> Console<T, Q, E> {
+    /// What is used of each allowance, by all of the OAuth consumer or by one credential.
+    pub(crate) async fn allowances(
+        &self,
+        credential: Option<&Credential>,
+    ) -> Result<Vec<(Allowance, Used)>, TableError> {
+        let (limits, now) = (self.limits, self.edge.now());
+        let one = async |allowance| {
+            let used = budget::used(&self.table, limits, credential, allowance, now).await?;
+            Ok((allowance, used))
+        };
+        try_join_all(Allowance::ALL.map(one)).await
+    }
 }

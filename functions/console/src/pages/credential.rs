@@ -14,11 +14,10 @@ use axum::Form;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
-use bucketwheel::call::{Allowance, Problem};
+use bucketwheel::call::Problem;
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::rotation::Upkeep;
-use bucketwheel::store::budget;
 use bucketwheel::store::{self, credentials, tokens};
 use http::{StatusCode, Uri};
 use maud::{Markup, html};
@@ -30,7 +29,7 @@ pub(crate) use repositories::show as repositories;
 
 use super::notice::Notice;
 use super::parts::{heading, state, trouble};
-use super::{Place, connect, page};
+use super::{Place, allowances, connect, page};
 use crate::Console;
 use crate::api::calls::{answer, enqueue};
 use crate::api::credentials::known;
@@ -180,14 +179,14 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         notice: Option<Markup>,
     ) -> Result<Markup, ErrorAnswer> {
         let (table, id, now) = (&self.table, &credential.id, self.edge.now());
-        let (tokens, lines, hooks, repositories, deliveries, recent, used) = tokio::try_join!(
+        let (tokens, lines, hooks, repositories, deliveries, recent, allowances) = tokio::try_join!(
             tokens::get(table, id),
             credentials::audit(table, id),
             store::hooks::get(table, id),
             repositories::first(table, id, now),
             store::history::get(table, id, now),
             recent::show(table, id, now),
-            budget::used(table, self.limits, Some(credential), Allowance::Repositories, now),
+            self.allowances(Some(credential)),
         )?;
         let title = html! { h1 { (credential.label) } (state(credential.status.health)) };
         let does = html! {
@@ -211,7 +210,8 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
                     (history::newest(id, &lines, now))
                 }
                 div {
-                    (about::facts(credential, used, now))
+                    (about::facts(credential, now))
+                    (allowances::show(credential, &allowances, now))
                     (deeds::show(credential, tokens.as_ref(), label))
                 }
             }

@@ -7,7 +7,7 @@ use bucketwheel::call::Allowance;
 use bucketwheel::credential::{Credential, Health, Kind};
 use bucketwheel::ports::{Cursor, Edge, Queue, Table, TableError};
 use bucketwheel::rotation::Forecast;
-use bucketwheel::store::budget;
+use bucketwheel::store::budget::{self, Used};
 use bucketwheel::store::history;
 use bucketwheel::store::tokens::{self, Tokens};
 use http::Uri;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use super::credential::deliveries::last;
 use super::notice::Notice;
 use super::parts::{ago, empty, state, table};
-use super::{Place, first_run, page};
+use super::{Place, allowances, first_run, page};
 use crate::Console;
 use crate::problem::ErrorAnswer;
 use crate::search::{Found, Search};
@@ -27,7 +27,7 @@ use crate::search::{Found, Search};
 struct Row {
     credential: Credential,
     tokens: Option<Tokens>,
-    used: u32,
+    used: Used,
     last_delivery: Option<Timestamp>,
 }
 
@@ -150,7 +150,7 @@ where
                 budget::used(&console.table, limits, Some(&credential), Allowance::Repositories, now),
                 history::get(&console.table, &credential.id, now),
             )?;
-            Ok((at, Row { credential, tokens, used: used.requests, last_delivery: last(&deliveries) }))
+            Ok((at, Row { credential, tokens, used, last_delivery: last(&deliveries) }))
         });
     }
     let mut rows = reads.join_all().await.into_iter().collect::<Result<Vec<_>, TableError>>()?;
@@ -184,7 +184,7 @@ fn list(rows: Vec<Row>, now: Timestamp) -> Markup {
                 }
             },
             rotation(kind.renews_itself(), tokens.as_ref(), now),
-            html! { span.number { (used) } },
+            allowances::used(&used, now),
             html! { @if let Some(at) = last_delivery { (ago(at, now)) } @else { span.faint { "none yet" } } },
         ]
     });

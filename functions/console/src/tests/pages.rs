@@ -1,8 +1,10 @@
 //! What people see.
 
 use super::*;
+use bucketwheel::call::{Allowance, Priority};
 use bucketwheel::credential::{Cause, Health};
 use bucketwheel::rotation::{Claim, Intent, Lease, RunId, Upkeep};
+use bucketwheel::store::budget::{self, Told};
 use http::header::LOCATION;
 
 #[tokio::test]
@@ -78,4 +80,37 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
     for text in [page, seen.text] {
         assert!(!text.contains("hush") && !text.contains("v1.k1") && !text.contains("run-1"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn what_is_used_stands_beside_what_is_allowed_and_when_there_is_room_again() {
+    let world = World::new();
+    let id = world.connected("c-1", "Build bot").await;
+    let bot = credentials::get(&world.table, &id).await.expect("a read").expect("there");
+    let (limits, now) = (Limits { per_hour: 1_000 }, world.edge.now());
+    let take = async |allowance| {
+        budget::take(&world.table, limits, &bot, allowance, Priority::Interactive, now)
+            .await
+            .expect("counted");
+    };
+    take(Allowance::Repositories).await;
+    for page in ["/credentials", "/credentials/c-1"] {
+        let page = world.look(page).await.text;
+        assert!(page.contains("1 of 1000<") && !page.contains("no room"), "{page}");
+    }
+    let told = Told { per_hour: Some(2), near: false };
+    budget::learn(&world.table, &bot, Allowance::Repositories, told, now).await.expect("noted");
+    take(Allowance::Hooks).await;
+    for page in ["/credentials", "/credentials/c-1"] {
+        let page = world.look(page).await.text;
+        for text in ["1 of 2<", "no room</span>", "in 1 h"] {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+    }
+    let page = world.look("/credentials/c-1").await.text;
+    assert!(page.contains("1 of 1000<") && page.contains("credentials of the OAuth consumer"), "{page}");
+    let by = Some(SignedDuration::from_mins(5));
+    budget::close(&world.table, &budget::Scope::own(&id, Allowance::Hooks), by, now).await.expect("closed");
+    let page = world.look("/credentials/c-1").await.text;
+    assert!(page.contains("closed by Bitbucket</span> free <time") && page.contains("in 5 min"), "{page}");
 }

@@ -1,7 +1,6 @@
 //! How a credential stands: its state with the remedy, its token chain, its scopes, its facts.
 
 use bucketwheel::credential::{Credential, Health, purpose};
-use bucketwheel::store::budget::Used;
 use bucketwheel::store::tokens::Tokens;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -94,7 +93,7 @@ pub(super) fn scopes(credential: &Credential) -> Markup {
 }
 
 /// What it is.
-pub(super) fn facts(credential: &Credential, used: Used, now: Timestamp) -> Markup {
+pub(super) fn facts(credential: &Credential, now: Timestamp) -> Markup {
     let Credential { id, kind, owner, workspace, resource, account, .. } = credential;
     html! {
         section.card {
@@ -104,11 +103,6 @@ pub(super) fn facts(credential: &Credential, used: Used, now: Timestamp) -> Mark
                 dt { "Kind" } dd { (kind.title()) p.hint { "Acts as: " (kind.trade().acts_as) } }
                 dt { "Workspace" } dd { (workspace) @if !resource.is_empty() { "/" (resource) } }
                 dt { "Owner" } dd { @if owner.is_empty() { "shared" } @else { (owner) } }
-                dt { "Calls" }
-                dd {
-                    (used.requests) " in the last hour"
-                    @if let Some(until) = used.closed_until { p.hint { "Bitbucket said to wait until " (moment(until)) } }
-                }
                 dt { "Connected" } dd { (ago(credential.connected_at, now)) p.hint { "first " (moment(credential.created_at)) } }
                 dt { "Id" } dd { (copyable_inline(id.as_str(), "the id")) }
             }
