@@ -7,7 +7,7 @@ mod element;
 use std::env;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
@@ -40,6 +40,28 @@ pub(crate) struct Browser {
     _one: MutexGuard<'static, ()>,
 }
 
+/// Starts the driver on a free port. It finds one for IPv4 and gives up where that is taken for IPv6; then
+/// another try helps.
+fn start(driver: &Path) -> Option<(Child, u16)> {
+    // A group of its own, so that nothing is left when it is ended.
+    let mut driver = Command::new(driver)
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .ok()?;
+    let mut said = BufReader::new(driver.stdout.take()?).lines().map_while(Result::ok);
+    let port = |line: String| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok();
+    let Some(port) = said.find_map(port) else {
+        let _ = driver.wait();
+        return None;
+    };
+    std::thread::spawn(move || said.for_each(drop));
+    Some((driver, port))
+}
+
 impl Browser {
     /// A new browser, or none where none is installed.
     pub(crate) async fn new(world: &World) -> Option<Browser> {
@@ -53,22 +75,7 @@ impl Browser {
         let one = ONE.lock().await;
         let profile = env::temp_dir().join(format!("bucketwheel-browser-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&profile);
-        // A group of its own, so that nothing is left when it is ended.
-        let mut driver = Command::new(driver)
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("chromedriver starts");
-        let mut said =
-            BufReader::new(driver.stdout.take().expect("its output")).lines().map_while(Result::ok);
-        let port = said.find_map(|line| {
-            line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let port = port.expect("chromedriver says its port");
-        std::thread::spawn(move || said.for_each(drop));
+        let (driver, port) = (0..5).find_map(|_| start(&driver)).expect("chromedriver starts");
         let mut browser = Browser {
             driver,
             http: world.http.clone(),
