@@ -127,6 +127,7 @@ async fn a_hook_is_attached_and_repaired() {
     browser.open_credential("Browser hooks").await;
     browser.press("Attach a hook").await;
     browser.find("#subject").await.fill("seilbahn/website").await;
+    browser.find("#branches").await.fill("main").await;
     browser.press("Attach").await;
     browser.sees("succeeded").await;
 
@@ -141,6 +142,9 @@ async fn a_hook_is_attached_and_repaired() {
     assert!(deleted.error.is_none() && ours().await.is_none(), "somebody deletes it: {deleted:?}");
 
     browser.open_credential("Browser hooks").await;
+    for seen in ["registered", "only branches", "Version 1"] {
+        browser.sees(seen).await;
+    }
     browser.press("Repair hooks").await;
     browser.sees("succeeded").await;
     assert!(ours().await.is_some(), "it is there again");

@@ -3,6 +3,7 @@
 mod api;
 mod entry;
 mod forms;
+mod hooks;
 mod life;
 mod pages;
 mod queues;

@@ -2,7 +2,7 @@
 
 mod about;
 mod deeds;
-pub(super) mod deliveries;
+mod deliveries;
 mod history;
 mod hooks;
 mod recent;
@@ -14,11 +14,11 @@ use axum::Form;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
-use bucketwheel::call::Problem;
+use bucketwheel::call::{CallId, Problem};
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::rotation::Upkeep;
-use bucketwheel::store::{self, credentials, tokens};
+use bucketwheel::store::{credentials, tokens};
 use http::{StatusCode, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -61,8 +61,8 @@ enum Deed {
 pub(crate) struct Act {
     deed: Deed,
     label: Option<String>,
-    subject: Option<String>,
-    events: Option<String>,
+    #[serde(flatten)]
+    hook: hooks::Asked,
     allow_other_account: Option<String>,
     sure: Option<String>,
     upkeep: Option<Upkeep>,
@@ -82,7 +82,7 @@ pub(crate) async fn act<T: Table, Q: Queue, E: Edge>(
         Err(ErrorAnswer { status, problem })
             if status.is_client_error() && status != StatusCode::NOT_FOUND =>
         {
-            let shown = console.page_of(&credential, Some(&problem), act.label.as_deref(), None).await?;
+            let shown = console.page_of(&credential, Some(&problem), Some(&act), None).await?;
             Ok((status, shown).into_response())
         }
         done => done,
@@ -150,10 +150,9 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
             Deed::RepairHooks => return self.action(credential, json!({ "action": "repair_hooks" })).await,
             Deed::RotateHook => return self.action(credential, json!({ "action": "rotate_hook" })).await,
             Deed::AttachHook => {
-                let subject = act.subject.as_deref().unwrap_or_default().trim();
-                let events: Vec<_> = act.events.as_deref().unwrap_or_default().split_whitespace().collect();
-                let action = json!({ "action": "ensure_hook", "repository": subject, "events": events });
-                return self.action(credential, action).await;
+                let usable = self.known(&credential.id).await?;
+                let call = self.attach(who, &usable, act.hook.wanted()).await?;
+                return self.led_to(&call).await;
             }
         }
         Ok(Redirect::to(&back).into_response())
@@ -166,28 +165,33 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         fields.insert("call".to_owned(), call);
         fields.insert("reply".to_owned(), "store".into());
         fields.insert("priority".to_owned(), "interactive".into());
-        let id = enqueue(self, fields).await?;
-        answer(self, &id).await?;
-        Ok(Redirect::to(&format!("/calls/{id}")).into_response())
+        self.led_to(&enqueue(self, fields).await?).await
+    }
+
+    /// Leads to what became of a call, which may take a moment.
+    async fn led_to(&self, call: &CallId) -> Result<Response, ErrorAnswer> {
+        answer(self, call).await?;
+        Ok(Redirect::to(&format!("/calls/{call}")).into_response())
     }
 
     async fn page_of(
         &self,
         credential: &Credential,
         problem: Option<&Problem>,
-        label: Option<&str>,
+        typed: Option<&Act>,
         notice: Option<Markup>,
     ) -> Result<Markup, ErrorAnswer> {
         let (table, id, now) = (&self.table, &credential.id, self.edge.now());
-        let (tokens, lines, hooks, repositories, deliveries, recent, allowances) = tokio::try_join!(
+        let (seen, tokens, lines, repositories, recent, allowances) = tokio::join!(
+            self.hooks(credential),
             tokens::get(table, id),
             credentials::audit(table, id),
-            store::hooks::get(table, id),
             repositories::first(table, id, now),
-            store::history::get(table, id, now),
             recent::show(table, id, now),
             self.allowances(Some(credential)),
-        )?;
+        );
+        let (seen, tokens, allowances) = (seen?, tokens?, allowances?);
+        let label = typed.and_then(|act| act.label.as_deref());
         let title = html! { h1 { (credential.label) } (state(credential.status.health)) };
         let does = html! {
             @if credential.deleting_at.is_none() {
@@ -203,11 +207,11 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
                 div {
                     (about::chain(credential, tokens.as_ref(), now))
                     (about::scopes(credential))
-                    (hooks::show(credential, hooks.as_ref(), &self.webhook_url(id), now))
-                    (deliveries::show(&deliveries, now))
-                    (repositories)
-                    (recent)
-                    (history::newest(id, &lines, now))
+                    (hooks::show(credential, &seen, typed.map(|act| &act.hook), now))
+                    (deliveries::show(&seen, now))
+                    (repositories?)
+                    (recent?)
+                    (history::newest(id, &lines?, now))
                 }
                 div {
                     (about::facts(credential, now))

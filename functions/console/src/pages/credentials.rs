@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use tokio::task::JoinSet;
 
-use super::credential::deliveries::last;
 use super::notice::Notice;
 use super::parts::{ago, empty, state, table};
 use super::{Place, allowances, first_run, page};
@@ -150,7 +149,9 @@ where
                 budget::used(&console.table, limits, Some(&credential), Allowance::Repositories, now),
                 history::get(&console.table, &credential.id, now),
             )?;
-            Ok((at, Row { credential, tokens, used, last_delivery: last(&deliveries) }))
+            // Of those whose signature was right.
+            let last_delivery = deliveries.hooks.values().map(|hook| hook.last_at).max();
+            Ok((at, Row { credential, tokens, used, last_delivery }))
         });
     }
     let mut rows = reads.join_all().await.into_iter().collect::<Result<Vec<_>, TableError>>()?;

@@ -170,7 +170,7 @@ impl Field<'_> {
         html! {
             div.field {
                 label for=(name) { (title) @if !required { span.faint { " (optional)" } } }
-                input id=(name) name=(name) value=(value) required[required] maxlength="128"
+                input id=(name) name=(name) value=(value) required[required] maxlength="2000"
                     autocomplete="off" aria-describedby=[(!hint.is_empty()).then_some(hint_id.as_str())];
                 @if !hint.is_empty() { span.hint id=(hint_id) { (hint) } }
             }

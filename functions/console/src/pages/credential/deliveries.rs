@@ -1,24 +1,19 @@
 //! What became of a credential's deliveries, hook by hook, and which were rejected.
 
-use bucketwheel::store::history::{Became, History, OfHook, Rejection};
+use bucketwheel::store::history::{Became, OfHook, Rejection};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::hooks::Seen;
 use crate::pages::parts::{ago, empty, table};
 
-/// The history.
-pub(super) fn show(history: &History, now: Timestamp) -> Markup {
-    let hooks = history.hooks.iter().map(|(hook, OfHook { last_at, last_event, counts })| {
-        let count = |became| counts.get(&became).copied().unwrap_or_default();
-        [
-            html! { code { (hook) } },
-            html! { div { (ago(*last_at, now)) span.hint { code { (last_event) } } } },
-            html! { span.number { (count(Became::Accepted) + count(Became::Parked)) } },
-            html! { span.number { (count(Became::Filtered)) } },
-            html! { span.number { (count(Became::Unavailable)) } },
-        ]
-    });
-    let rejections = history.rejections.iter().map(|Rejection { at, cause, event_key, request_id }| {
+/// The history. Hooks that are not ours, or not any more, have no name but their uuid.
+pub(super) fn show(seen: &Seen, now: Timestamp) -> Markup {
+    let ours =
+        seen.hooks.iter().filter_map(|hook| Some((html! { (hook.subject) }, hook.deliveries.as_ref()?)));
+    let others = seen.others.iter().map(|(uuid, of_hook)| (html! { code { (uuid) } }, of_hook));
+    let rows: Vec<_> = ours.chain(others).map(|(hook, of_hook)| row(hook, of_hook, now)).collect();
+    let rejections = seen.rejections.iter().map(|Rejection { at, cause, event_key, request_id }| {
         [
             html! { (cause.replace('_', " ")) },
             html! { (ago(*at, now)) },
@@ -29,14 +24,14 @@ pub(super) fn show(history: &History, now: Timestamp) -> Markup {
         section.card.bare {
             div.head {
                 h2 { "Deliveries" }
-                span.hint { (history.rejected) " rejected" }
+                span.hint { (seen.rejected) " rejected" }
             }
-            @if history.hooks.is_empty() {
+            @if rows.is_empty() {
                 (empty("No delivery yet", &html! { "What Bitbucket sends is counted here within a few minutes." }))
             } @else {
-                (table("Deliveries", ["Hook", "Last one", "Taken", "Filtered", "Asked again"], hooks))
+                (table("Deliveries", ["Hook", "Last one", "Taken", "Filtered", "Asked again"], rows))
             }
-            @if !history.rejections.is_empty() {
+            @if !seen.rejections.is_empty() {
                 details.pager {
                     summary { "The last that were rejected" }
                     (table("Rejected deliveries", ["Why", "When", "It said it was"], rejections))
@@ -46,7 +41,19 @@ pub(super) fn show(history: &History, now: Timestamp) -> Markup {
     }
 }
 
-/// When the last delivery came whose signature was right.
-pub(in crate::pages) fn last(history: &History) -> Option<Timestamp> {
-    history.hooks.values().map(|hook| hook.last_at).max()
+fn row(hook: Markup, OfHook { last_at, last_event, counts }: &OfHook, now: Timestamp) -> [Markup; 5] {
+    let count = |became| counts.get(&became).copied().unwrap_or_default();
+    let parked = count(Became::Parked);
+    [
+        hook,
+        html! { div { (ago(*last_at, now)) span.hint { code { (last_event) } } } },
+        html! {
+            div {
+                span.number { (count(Became::Accepted) + parked) }
+                @if parked > 0 { span.hint { (parked) " by way of the table" } }
+            }
+        },
+        html! { span.number { (count(Became::Filtered)) } },
+        html! { span.number { (count(Became::Unavailable)) } },
+    ]
 }
