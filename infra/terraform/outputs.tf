@@ -66,6 +66,15 @@ output "table_name" {
   value = aws_dynamodb_table.table.name
 }
 
+output "bitbucket_url" {
+  value = var.bitbucket_url
+}
+
+output "app_secret_name" {
+  value       = aws_secretsmanager_secret.app_secret.arn
+  description = "The secret with the OAuth consumer's key and secret"
+}
+
 output "operator_secret_name" {
   value       = aws_secretsmanager_secret.operator_secret.arn
   description = "The secret whose token opens the console"
