@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use bucketwheel::call::Allowance;
+use bucketwheel::store::budget::{self, Told};
 use bucketwheel_sandbox::person::Decision;
 
 use super::*;
@@ -20,6 +22,14 @@ impl World {
         }
         text(&link["credential"])
     }
+
+    /// Notes that Bitbucket allows so many requests per hour to whom this credential is counted with.
+    async fn allow(&self, id: &str, per_hour: u32) {
+        let (table, id) = (self.table(), id.parse().expect("an id"));
+        let credential = credentials::get(&table, &id).await.expect("read").expect("a credential");
+        let told = Told { per_hour: Some(per_hour), near: false };
+        budget::learn(&table, &credential, Allowance::Repositories, told, Host.now()).await.expect("noted");
+    }
 }
 
 #[tokio::test]
@@ -36,7 +46,7 @@ async fn pictures() {
     world.connect_as(json!({"label": "Code search", "kind": "api_token_shared"}), ada).await;
     let old = world.connect_as(json!({"label": "Old importer", "owner": "data"}), &[]).await;
     let reports = json!({"label": "Reports", "kind": "workspace_access_token"});
-    world.connect_as(reports, &[("token", seed::WORKSPACE_ACCESS_TOKEN)]).await;
+    let reports = world.connect_as(reports, &[("token", seed::WORKSPACE_ACCESS_TOKEN)]).await;
     world.fall(&release, Health::Down, Cause::RotationLost).await;
     world.fall(&mirror, Health::Degraded, Cause::RefreshFailed).await;
     world.operator("POST", &format!("credentials/{old}/disable"), None).await;
@@ -53,6 +63,11 @@ async fn pictures() {
     let odd =
         json!({"credential": deploy, "call": {"method": "FETCH", "path": "repositories/seilbahn/website"}});
     world.bury(&odd.to_string(), "The call cannot be read: unknown variant `FETCH`").await;
+
+    // The tests have far more than Bitbucket allows anybody.
+    for id in [&deploy, &reports] {
+        world.allow(id, 1_000).await;
+    }
 
     browser.open("/login").await;
     browser.sign_in(&world).await;
