@@ -8,7 +8,7 @@ use crate::call::{
 /// How deep folders are listed. Bitbucket gives up where that takes too long.
 const DEPTH: &str = "32";
 
-/// The calls whose answers the step needs, in the order in which they are handed to [`step`].
+/// The calls whose answers the step needs, in the order in which they are handed to [`step`](super::step).
 pub fn wanted(attachment: &Attachment, state: &State, work: &Work) -> Vec<Message> {
     let asked = Asked { attachment, state };
     let folder = attachment.folder.as_str();
