@@ -111,7 +111,7 @@ async fn compare(world: &World, program: &Path, arguments: &[&str], credential: 
         .current_dir(&folder)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(300), command.output()).await;
+    let output = tokio::time::timeout(Duration::from_secs(900), command.output()).await;
     output.expect("schemathesis ends in time").expect("schemathesis runs")
 }
 

@@ -1,7 +1,10 @@
 //! Tokens that were made by hand.
 
+use bucketwheel::call::{Allowance, Priority};
 use bucketwheel::credential::Kind;
+use bucketwheel::ports::Edge as _;
 use bucketwheel::rotation::Upkeep;
+use bucketwheel::store::{budget, credentials};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -137,15 +140,28 @@ async fn a_call_that_was_refused_has_the_token_tried_at_once_and_many_calls_once
 }
 
 #[tokio::test]
-async fn probes_leave_most_of_the_allowance_to_others_and_happen_later() {
+async fn a_probe_leaves_the_last_of_the_allowance_to_calls_and_happens_later() {
     let world = World::new(1);
-    for name in names("bot", 720) {
-        world.connect(&name, Kind::WorkspaceAccessToken, Upkeep::Fixed, YEARS).await;
+    world.connect("bot", Kind::RepositoryAccessToken, Upkeep::Fixed, YEARS).await;
+    let credential = credentials::get(&world.table, &"bot".parse().expect("an id")).await;
+    let credential = credential.expect("read").expect("there");
+    world.edge.advance(SignedDuration::from_hours(6));
+    for _ in 0..700 {
+        let (limits, now) = (world.refresher.limits, world.edge.now());
+        let taken = budget::take(
+            &world.table,
+            limits,
+            &credential,
+            Allowance::Repositories,
+            Priority::Automation,
+            now,
+        );
+        taken.await.expect("taken");
     }
-    world.after(6).await;
-    assert_eq!(world.probes().len(), 700, "seven tenths of a thousand an hour");
+    world.sweep().await;
+    assert_eq!(world.probes().len(), 0, "of a thousand an hour, three hundred are for what is more urgent");
     world.after(2).await;
-    assert_eq!(world.probes().len(), 20);
+    assert_eq!(world.probes().len(), 1);
 }
 
 #[tokio::test]

@@ -188,7 +188,7 @@ pub(super) struct World {
     pub(super) edge: MemoryEdge,
     pub(super) endpoint: Endpoint,
     pub(super) api: Api,
-    refresher: Refresher<Counted, MemoryQueue, MemoryEdge, Endpoint, Api>,
+    pub(super) refresher: Refresher<Counted, MemoryQueue, MemoryEdge, Endpoint, Api>,
 }
 
 impl World {
