@@ -7,6 +7,9 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use url::Url;
 
+/// How a certificate begins (RFC 7468 section 5.1).
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Reads settings and remembers what is wrong with them.
 #[derive(Debug)]
 pub struct Settings<L> {
@@ -49,6 +52,17 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
     /// A text that may be missing or empty.
     pub fn optional(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// What is in the file that this names, if it names one: certificates in PEM.
+    pub fn certificates(&mut self, name: &str) -> Option<Vec<u8>> {
+        let path = self.optional(name)?;
+        let read = std::fs::read(&path).map_err(|error| error.to_string());
+        let certificates = read.and_then(|bytes| {
+            let found = bytes.windows(PEM.len()).any(|bytes| bytes == PEM);
+            found.then_some(bytes).ok_or_else(|| "the file holds no certificate".to_owned())
+        });
+        certificates.map_err(|why| self.wrong.push(format!("{name} cannot be read: {why}"))).ok()
     }
 
     /// An address that must be there.
@@ -100,6 +114,8 @@ mod tests {
             "NUMBER" => Some("x".to_owned()),
             "EMPTY" => Some(String::new()),
             "THERE" => Some("yes".to_owned()),
+            "NOWHERE" => Some("/nowhere/at/all".to_owned()),
+            "NOT_PEM" => Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml").to_owned()),
             _ => None,
         });
         assert_eq!(settings.text("THERE"), "yes");
@@ -107,10 +123,17 @@ mod tests {
         settings.text("EMPTY");
         settings.seconds("NUMBER");
         settings.url("THERE");
+        assert_eq!((settings.certificates("NOWHERE"), settings.certificates("NOT_PEM")), (None, None));
+        assert_eq!(settings.certificates("MISSING"), None);
         let message = settings.finish().unwrap_err().to_string();
-        for name in
-            ["MISSING is not set", "EMPTY is not set", "NUMBER cannot be read", "THERE cannot be read"]
-        {
+        for name in [
+            "MISSING is not set",
+            "EMPTY is not set",
+            "NUMBER cannot be read",
+            "THERE cannot be read",
+            "NOWHERE cannot be read",
+            "NOT_PEM cannot be read: the file holds no certificate",
+        ] {
             assert!(message.contains(name), "{message}");
         }
     }

@@ -1,0 +1,79 @@
+//! What the table and the secrets hold while the functions are measured: one credential with its hook and
+//! its tokens, sealed with real keys, and the connect link and operator that the others need.
+
+use std::error::Error;
+
+use bucketwheel::connect::{Link, Ticket};
+use bucketwheel::credential::{Credential, CredentialId};
+use bucketwheel::memory::MemoryTable;
+use bucketwheel::ports::{Table as _, Write};
+use bucketwheel::rotation::{Terms, Upkeep};
+use bucketwheel::seal::Keyring;
+use bucketwheel::store::hooks::{self, HookSecrets};
+use bucketwheel::store::{connects, credentials, tokens};
+use bucketwheel::token::{AccessToken, RefreshToken, TokenSet};
+use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::aws::Contents;
+
+pub(crate) const CREDENTIAL: &str = "01m7yae8b45pahewwyeqezdt24";
+pub(crate) const HOOK_SECRET: &str = "vY3sR8uK2nQ7wX5zA9cE1gJ4mP6tB0dF";
+pub(crate) const OPERATOR_TOKEN: &str = "wO0bHVyVNJOJvCJ5WVG9aUgsnfcA0kGYJGA4eNxtNx8t4W2T";
+/// The random bits of the connect link.
+const LINK: [u8; 32] = [7; 32];
+
+/// The connect link as it stands in its address.
+pub(crate) fn link() -> String {
+    Ticket::new(LINK).reveal().to_owned()
+}
+
+/// Everything, as of `now`.
+pub(crate) fn contents(now: Timestamp) -> Result<Contents, Box<dyn Error>> {
+    // A key of 32 zero bytes: nothing here is worth hiding.
+    let ring_text = json!({"k0001": "0".repeat(64)}).to_string();
+    let ring = Keyring::parse(&SecretString::from(ring_text.clone()))?;
+    let id: CredentialId = CREDENTIAL.parse()?;
+    let credential: Credential = serde_json::from_value(json!({
+        "id": CREDENTIAL, "kind": "oauth_user", "label": "Measured", "workspace": "seilbahn",
+        "account": {"uuid": "{b7a8d1c4-2f36-4e0c-a7c5-90cf6be1d203}", "display_name": "Ada Lindt"},
+        "granted": ["account", "repository:write", "webhook"], "status": {"health": "up", "since": now},
+        "created_at": now, "connected_at": now, "revision": 1,
+    }))?;
+    let secret = SecretString::from(HOOK_SECRET);
+    let set = TokenSet {
+        // As long as Bitbucket's: its tokens exceed 2,500 characters.
+        access: AccessToken::new(SecretString::from("a".repeat(2_600))),
+        refresh: Some(RefreshToken::new(SecretString::from("r".repeat(2_600)))),
+        expires_at: now + SignedDuration::from_hours(24),
+        scopes: credential.granted.clone(),
+    };
+    let rings = tokens::Rings { access: &ring, refresh: &ring };
+    let pair = tokens::SealedPair::seal(rings, &id, 1, &set, None, [[1; _], [2; _]]);
+    let terms = Terms::with_grace(SignedDuration::from_secs(480));
+    let link: Link = serde_json::from_value(json!({
+        "credential": CREDENTIAL, "kind": "oauth_user", "label": "Measured", "owner": "",
+        "workspace": "seilbahn", "until": now + SignedDuration::from_hours(24),
+    }))?;
+
+    let table = MemoryTable::default();
+    let mut writes: Vec<Write> = vec![credentials::put(&credential)];
+    writes.extend(credentials::lookups(&credential).into_iter().filter(|w| matches!(w, Write::Put { .. })));
+    writes.push(tokens::connect(&id, &pair, None, Upkeep::Hot, now, &terms));
+    writes.push(connects::offer(&Ticket::new(LINK), &link));
+    let stored = async {
+        table.write(writes).await?;
+        hooks::put_first(&table, &id, &HookSecrets::first(&ring, &id, &secret, [3; _])).await
+    };
+    stored.now_or_never().ok_or("the table in memory never waits")??;
+
+    let secrets = [
+        ("keyring", ring_text),
+        ("app", json!({"key": "measured", "secret": "measured"}).to_string()),
+        ("operator", json!({"token": OPERATOR_TOKEN}).to_string()),
+        ("webhook-secret", HOOK_SECRET.to_owned()),
+    ];
+    Ok(Contents { items: table.items(), secrets: secrets.into() })
+}
