@@ -103,6 +103,7 @@ pub(crate) fn others(places: &Places, aws: &Endpoints) -> Vec<Contender> {
         ("oauth-callback", ("a connect link", event::open_link()), "\"statusCode\":302"),
         ("token-refresh", ("an idle sweep", event::sweep()), "{"),
         ("api-worker", ("one call", event::call()), "\"batchItemFailures\":[]"),
+        ("gitops-sync", ("no message", event::nothing()), "\"batchItemFailures\":[]"),
         ("console", ("one credential", event::show_credential()), "\"statusCode\":200"),
     ]
     .map(|(name, event, proof)| function(places, aws, name, vec![event], proof))
@@ -147,6 +148,10 @@ fn environment(places: &Places, aws: &Endpoints, name: &str) -> Vec<(&'static st
         ("BUCKETWHEEL_EVENTS_QUEUE", QUEUE),
         ("BUCKETWHEEL_CALLS_QUEUE", QUEUE),
         ("BUCKETWHEEL_CALLS_DLQ", QUEUE),
+        ("BUCKETWHEEL_CHANGES_QUEUE", QUEUE),
+        ("BUCKETWHEEL_EVENTS_DLQ", QUEUE),
+        ("BUCKETWHEEL_REFRESH_DLQ", QUEUE),
+        ("BUCKETWHEEL_RESULTS_DLQ", QUEUE),
         ("BUCKETWHEEL_RESULTS_QUEUE", QUEUE),
         ("BUCKETWHEEL_REFRESH_QUEUE", QUEUE),
         ("BUCKETWHEEL_HOOK_KEYRING", "keyring"),
@@ -158,6 +163,8 @@ fn environment(places: &Places, aws: &Endpoints, name: &str) -> Vec<(&'static st
         ("BUCKETWHEEL_GRACE_WINDOW", "480"),
         ("BUCKETWHEEL_LOCKOUT", "900"),
         ("BUCKETWHEEL_CALLS_PER_HOUR", "1000000"),
+        ("BUCKETWHEEL_HOOK_SECRET_DAYS", "90"),
+        ("BUCKETWHEEL_REPOSITORY_LIST_HOURS", "6"),
     ];
     let measured = [
         ("AWS_ENDPOINT_URL", aws.aws.clone()),

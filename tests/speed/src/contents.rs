@@ -7,7 +7,7 @@ use bucketwheel::connect::{Link, Ticket};
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::memory::MemoryTable;
 use bucketwheel::ports::{Table as _, Write};
-use bucketwheel::rotation::{Terms, Upkeep};
+use bucketwheel::rotation::Upkeep;
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::hooks::{self, HookSecrets};
 use bucketwheel::store::{connects, credentials, tokens};
@@ -52,7 +52,6 @@ pub(crate) fn contents(now: Timestamp) -> Result<Contents, Box<dyn Error>> {
     };
     let rings = tokens::Rings { access: &ring, refresh: &ring };
     let pair = tokens::SealedPair::seal(rings, &id, 1, &set, None, [[1; _], [2; _]]);
-    let terms = Terms::with_grace(SignedDuration::from_secs(480));
     let link: Link = serde_json::from_value(json!({
         "credential": CREDENTIAL, "kind": "oauth_user", "label": "Measured", "owner": "",
         "workspace": "seilbahn", "until": now + SignedDuration::from_hours(24),
@@ -61,11 +60,11 @@ pub(crate) fn contents(now: Timestamp) -> Result<Contents, Box<dyn Error>> {
     let table = MemoryTable::default();
     let mut writes: Vec<Write> = vec![credentials::put(&credential)];
     writes.extend(credentials::lookups(&credential).into_iter().filter(|w| matches!(w, Write::Put { .. })));
-    writes.push(tokens::connect(&id, &pair, None, Upkeep::Hot, now, &terms));
+    writes.push(tokens::connect(&id, &pair, None, Upkeep::Hot, now, now + SignedDuration::from_hours(20)));
     writes.push(connects::offer(&Ticket::new(LINK), &link));
     let stored = async {
         table.write(writes).await?;
-        hooks::put_first(&table, &id, &HookSecrets::first(&ring, &id, &secret, [3; _])).await
+        hooks::put_first(&table, &id, &HookSecrets::first(&ring, &id, &secret, [3; _], now)).await
     };
     stored.now_or_never().ok_or("the table in memory never waits")??;
 

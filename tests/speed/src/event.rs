@@ -111,6 +111,11 @@ pub(crate) fn call() -> Arc<[u8]> {
     }]}))
 }
 
+/// A batch without a message.
+pub(crate) fn nothing() -> Arc<[u8]> {
+    bytes_of(&json!({"Records": []}))
+}
+
 fn bytes_of(event: &Value) -> Arc<[u8]> {
     event.to_string().into_bytes().into()
 }
