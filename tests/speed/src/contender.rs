@@ -64,8 +64,10 @@ pub(crate) fn receivers(places: &Places, aws: &Endpoints) -> Result<Vec<Contende
         }
         run(Command::new("npm").args(["run", "build"]).current_dir(&folder))?;
         let ric = folder.join("node_modules/aws-lambda-ric/bin/index.mjs");
-        let command = vec![PathBuf::from("/usr/bin/env"), "node".into(), ric, "index.handler".into()];
         let root = folder.join("dist");
+        // The client looks for the handler where it is started.
+        let started: [PathBuf; 4] = ["/usr/bin/env".into(), "-C".into(), root.clone(), "node".into()];
+        let command = started.into_iter().chain([ric, "index.handler".into()]).collect();
         let more = vec![
             ("LAMBDA_TASK_ROOT", text(&root)),
             ("NODE_EXTRA_CA_CERTS", text(&places.authority)),
