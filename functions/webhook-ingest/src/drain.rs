@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::onward::SEND;
-use crate::{Ingest, PATIENCE};
+use crate::{Ingest, NOTE, PATIENCE};
 
 /// How many groups are drained at the same time.
 const GROUPS: usize = 16;
@@ -63,20 +63,15 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
     /// Drains what there is time for; the next run goes on.
     pub async fn drain(&self) -> Drained {
         let run = Run::default();
-        let drained = match timeout(PATIENCE, self.drain_all(&run)).await {
-            Ok(Ok(())) => {
-                if let Err(error) = beats::beat(&self.table, Schedule::Drain, self.edge.now()).await {
-                    tracing::warn!(error = %Causes(&error), "that a drain took place could not be noted");
-                }
-                true
-            }
+        let finished = match timeout(PATIENCE, self.drain_all(&run)).await {
+            Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::error!(error = %Causes(&error), "drain failed");
                 false
             }
             Err(_) => false,
         };
-        let left = !drained || run.left.load(Ordering::Relaxed);
+        let left = !finished || run.left.load(Ordering::Relaxed);
         let drained = Drained { sent: run.sent.load(Ordering::Relaxed), left };
         if drained != Drained::default() {
             tracing::info!(sent = drained.sent, left = drained.left, "drained");
@@ -84,7 +79,21 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         self.tally.add(Metric::Drain, 1);
         self.tally.add(Metric::Drained, drained.sent.try_into().unwrap_or(u64::MAX));
         self.tally.add(Metric::DrainLeft, drained.left.into());
+        if finished {
+            self.note_beat().await;
+        }
         drained
+    }
+
+    /// Notes that a drain took place. It comes last and has little time, for nothing may wait for it.
+    async fn note_beat(&self) {
+        match timeout(NOTE, beats::beat(&self.table, Schedule::Drain, self.edge.now())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Causes(&error), "that a drain took place could not be noted");
+            }
+            Err(_) => tracing::warn!("that a drain took place could not be noted in time"),
+        }
     }
 
     async fn drain_all(&self, run: &Run) -> Result<(), Stuck> {

@@ -6,6 +6,7 @@ mod wanted;
 mod world;
 
 use bucketwheel::memory::{MemoryEdge, MemoryKeys, MemoryQueue, MemoryTable};
+use bucketwheel::ports::Key;
 use bucketwheel::seal::{Keyring, NONCE_LEN};
 use bucketwheel::signature::{Claimed, sign, verify};
 use bucketwheel::store::hooks::{self, HookSecrets, put_first};
@@ -56,6 +57,13 @@ impl Ports {
         let credential = credential.parse().expect("an id");
         let secrets = HookSecrets::first(&ring(), &credential, secret, [1; NONCE_LEN], Timestamp::UNIX_EPOCH);
         put_first(&self.table, &credential, &secrets).await.expect("stored");
+    }
+
+    /// The items of the table that belong to parked deliveries. There are others besides the hook: the
+    /// drain's beat, and what was counted.
+    fn parked(&self) -> Vec<Key> {
+        let keys = self.table.items().into_iter().map(|(key, _)| key);
+        keys.filter(|key| key.pk.starts_with("PARKED#")).collect()
     }
 
     /// A process that has just started.

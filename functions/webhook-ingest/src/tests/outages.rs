@@ -1,6 +1,7 @@
 //! What happens while the table, the queue or the keyring is away, and after secrets have changed.
 
 use bucketwheel::event::Envelope;
+use bucketwheel::ports::{Attributes, Cursor, Page, Query, Write};
 use bucketwheel::store::repositories;
 
 use super::*;
@@ -24,6 +25,7 @@ async fn what_the_queue_does_not_take_is_parked_and_drained_in_order() {
     ports.events.set_down(true);
     assert_eq!(send(1).await, Answer::Parked);
     assert_eq!(send(2).await, Answer::Parked);
+    assert_eq!(ports.parked().len(), 3, "two deliveries and the head of their group");
     assert_eq!(ingest.drain().await, Drained { sent: 0, left: true });
 
     // The queue is back, but what waits goes first. Another process knows nothing and keeps to it too.
@@ -36,7 +38,8 @@ async fn what_the_queue_does_not_take_is_parked_and_drained_in_order() {
     assert_eq!(send(4).await, Answer::Accepted);
     assert_eq!(bodies(&ports), [&body(0), elsewhere, &body(1), &body(2), &body(3), &body(4)]);
     assert_eq!(ingest.drain().await, Drained::default());
-    assert_eq!(ports.table.items().len(), 1, "nothing is left but the hook");
+    assert_eq!(ports.parked(), []);
+    assert_eq!(ports.table.items().len(), 2, "nothing is left but the hook and the drain's beat");
 }
 
 #[tokio::test]
@@ -180,4 +183,46 @@ async fn an_event_marks_the_list_of_repositories_where_it_changes_and_only_if_it
         let stale = repositories::marked(&ports.table, 10).await.expect("a read").pop().expect(key);
         repositories::unmark(&ports.table, &stale).await.expect("unmarked");
     }
+}
+
+/// A table that never answers a write of anything but parked deliveries.
+struct NotesHang(MemoryTable);
+
+impl Table for NotesHang {
+    async fn get(&self, key: &Key) -> Result<Option<Attributes>, TableError> {
+        self.0.get(key).await
+    }
+
+    async fn query(&self, query: &Query, limit: u32, after: Option<&Cursor>) -> Result<Page, TableError> {
+        self.0.query(query, limit, after).await
+    }
+
+    async fn add(&self, _: &Key, _: &str, _: i64, _: Attributes) -> Result<Attributes, TableError> {
+        std::future::pending().await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
+        let is_parked = |write: &Write| match write {
+            Write::Put { key, .. } | Write::Delete { key, .. } => key.pk.starts_with("PARKED#"),
+            _ => false,
+        };
+        if !writes.iter().all(is_parked) {
+            std::future::pending::<()>().await;
+        }
+        self.0.write(writes).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_noted_does_not_hold_up_a_drain() {
+    let ports = Ports::with_hook().await;
+    let hanging = NotesHang(ports.table.clone());
+    let ingest = Ingest::new(hanging, ports.events.clone(), ports.keys.clone(), ports.edge.clone());
+    ports.events.set_down(true);
+    assert_eq!(answer(&ingest, &delivery("c1", &body(1), &secret())).await, Answer::Parked);
+    ports.events.set_down(false);
+    let woken = timeout(Duration::from_secs(1), ingest.woken("{}")).await;
+    assert_eq!(woken.expect("in time"), Done::Drained(Drained { sent: 1, left: false }));
+    assert_eq!(ports.parked(), []);
+    assert_eq!(bodies(&ports), [body(1)]);
 }
