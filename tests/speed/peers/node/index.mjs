@@ -8,7 +8,8 @@ const table = process.env.BUCKETWHEEL_TABLE;
 const queue = process.env.BUCKETWHEEL_EVENTS_QUEUE;
 const dynamodb = new DynamoDBClient({});
 const secrets = new SecretsManagerClient({});
-const sqs = new SQSClient({});
+// Else it would take the address of the queue, which is not where this is measured.
+const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
 let secret;
 
 const get = (pk, sk) =>
