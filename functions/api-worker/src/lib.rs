@@ -106,12 +106,6 @@ impl<T: Table, Q: Queue, E: Edge, I: Inbox> Function<T, Q, E, I> {
     }
 }
 
-/// The time at which Lambda ends this invocation, from its deadline in milliseconds since 1970.
-pub fn ends_at(deadline: u64) -> Timestamp {
-    let millisecond = i64::try_from(deadline).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX)
-}
-
 /// What each log line about a message says: its id and its trace. At the highest level, so that no log level
 /// takes it from the lines inside.
 fn span_of(text: &str) -> Span {

@@ -1,7 +1,7 @@
 //! Wiring of api-worker: settings, adapters, and the Lambda runtime.
 
-use api_worker::{Function, Learnt, Rounds, Worker, ends_at};
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
+use api_worker::{Function, Learnt, Rounds, Worker};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue, ends_at};
 use bucketwheel::bitbucket::Api;
 use bucketwheel::metric::Tally;
 use bucketwheel::store::budget::Limits;

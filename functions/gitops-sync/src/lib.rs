@@ -54,15 +54,10 @@ pub struct Report {
     pub again: Vec<Value>,
 }
 
-/// The time at which to stop, from Lambda's deadline in milliseconds since 1970.
-pub fn stop_at(deadline: u64) -> Timestamp {
-    let millisecond = i64::try_from(deadline).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX) - TO_STORE
-}
-
 impl<T: Table, Q: Queue, E: Edge> Syncer<T, Q, E> {
     /// Works on the attachments that the event's messages concern, or on all that are due if there are none.
-    pub async fn handle(&self, event: &Value, until: Timestamp) -> Report {
+    pub async fn handle(&self, event: &Value, ends_at: Timestamp) -> Report {
+        let until = ends_at - TO_STORE;
         let mut report = Report::default();
         let concerned = match messages(event) {
             Some(messages) => {

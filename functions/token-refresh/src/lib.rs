@@ -19,7 +19,6 @@ use bucketwheel::rotation::Terms;
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::budget::Limits;
 use bucketwheel::store::tokens::Rings;
-pub use request::stop_at;
 pub use sweep::Report;
 use url::Url;
 

@@ -3,7 +3,6 @@
 use bucketwheel::credential::CredentialId;
 use bucketwheel::rotation::Nudge;
 use bucketwheel::store::tokens::Parked;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -45,12 +44,6 @@ pub(crate) fn messages(event: &Value) -> Option<Vec<Message>> {
         }
     };
     Some(records.iter().filter_map(message).collect())
-}
-
-/// The time at which an invocation must be over, from Lambda's deadline in milliseconds since 1970.
-pub fn stop_at(deadline: u64) -> Timestamp {
-    let millisecond = i64::try_from(deadline).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

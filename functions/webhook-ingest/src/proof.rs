@@ -86,6 +86,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         };
         Ok(self.known.remember(credential, Hook { secrets, filters, awaited, read_at: now }))
     }
+
     /// Whether a filter drops the delivery. What is dropped is gone, so only a filter that was read just now
     /// may do that; where it cannot be read the delivery is taken.
     pub(crate) async fn is_filtered(

@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeN
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use super::queue::CAUSE;
+use super::queue::{CAUSE, away, hidden_for};
 use super::{Account, client};
 use crate::ports::{Attribute, Backlog, DeadLetter, Depth, Depths, QueueError};
 
@@ -63,7 +63,7 @@ impl Backlog for SqsBacklog {
             .queue_url(&self.dead_url)
             .max_number_of_messages(10)
             .wait_time_seconds(PATIENCE)
-            .visibility_timeout(i32::try_from(seconds.min(43_200)).unwrap_or(43_200))
+            .visibility_timeout(hidden_for(seconds))
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()
@@ -120,10 +120,6 @@ impl Backlog for SqsBacklog {
 /// Whether SQS says that the receipt is worth nothing any more: the message is gone, or was seen again.
 fn is_over(code: Option<&str>) -> bool {
     matches!(code, Some("MessageNotInflight" | "ReceiptHandleIsInvalid" | "InvalidParameterValue"))
-}
-
-fn away(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {
-    QueueError::Unavailable(error.into())
 }
 
 fn letter(message: Message) -> Option<DeadLetter> {

@@ -21,3 +21,10 @@ impl Edge for Host {
         bytes
     }
 }
+
+/// The time at which Lambda ends an invocation, from the deadline in its context, in milliseconds since 1970
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
+pub fn ends_at(deadline: u64) -> Timestamp {
+    let millisecond = i64::try_from(deadline).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millisecond).unwrap_or(Timestamp::MAX)
+}

@@ -71,7 +71,7 @@ impl SqsQueue {
             )
             .send()
             .await
-            .map_err(|error| QueueError::Unavailable(error.into()))?;
+            .map_err(away)?;
         let messages = received.messages.unwrap_or_default().into_iter();
         let incoming = |message: aws_sdk_sqs::types::Message| {
             let counted = message
@@ -89,7 +89,7 @@ impl SqsQueue {
     /// Removes a received message for good.
     pub async fn delete(&self, message: &Incoming) -> Result<(), QueueError> {
         let deletion = self.client.delete_message().queue_url(&self.url).receipt_handle(&message.receipt);
-        deletion.send().await.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
+        deletion.send().await.map(drop).map_err(away)
     }
 }
 
@@ -135,11 +135,9 @@ impl SqsInbox {
 
 impl Inbox for SqsInbox {
     async fn hide(&self, receipt: &str, seconds: u32) -> Result<(), QueueError> {
-        // SQS hides a message for twelve hours at most.
-        let seconds = i32::try_from(seconds.min(43_200)).unwrap_or(43_200);
         let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
-        let changed = change.visibility_timeout(seconds).send().await;
-        changed.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
+        let changed = change.visibility_timeout(hidden_for(seconds)).send().await;
+        changed.map(drop).map_err(away)
     }
 
     async fn bury(&self, body: &str, cause: &str) -> Result<(), QueueError> {
@@ -147,6 +145,15 @@ impl Inbox for SqsInbox {
         let attribute = attribute.map_err(|error| QueueError::Rejected(error.into()))?;
         let message = self.client.send_message().queue_url(&self.dead_url).message_body(body);
         let sent = message.message_attributes(CAUSE, attribute).send().await;
-        sent.map(drop).map_err(|error| QueueError::Unavailable(error.into()))
+        sent.map(drop).map_err(away)
     }
+}
+
+/// For how long a message is hidden: SQS allows twelve hours at most.
+pub(super) fn hidden_for(seconds: u32) -> i32 {
+    i32::try_from(seconds.min(43_200)).unwrap_or(43_200)
+}
+
+pub(super) fn away(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {
+    QueueError::Unavailable(error.into())
 }

@@ -160,13 +160,14 @@ fn asyncapi() -> Value {
             "results": channel("The results queue", "ResultsQueueUrl", "outcome", "outcome.json"),
             "changes": channel("The changes queue (FIFO)", "ChangesQueueUrl", "change", "change.json"),
             "events": {
-            "address": "{queue}",
-            "title": "The events queue",
-            "description": "An SQS FIFO queue; its URL is the stack's output EventsQueueUrl. The message group is \
-                            partitionkey, the deduplication id is id.",
-            "parameters": {"queue": {"description": "The queue's URL."}},
-            "messages": messages,
-        }},
+                "address": "{queue}",
+                "title": "The events queue",
+                "description": "An SQS FIFO queue; its URL is the stack's output EventsQueueUrl. The message group is \
+                                partitionkey, the deduplication id is id.",
+                "parameters": {"queue": {"description": "The queue's URL."}},
+                "messages": messages,
+            },
+        },
         "operations": {
             "receive": {
                 "action": "receive",
