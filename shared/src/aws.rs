@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 pub use backlog::SqsBacklog;
-pub use edge::{Host, ends_at};
+pub use edge::Host;
 pub use queue::{Incoming, SqsInbox, SqsQueue};
 pub use secrets::{Reading, SecretError, SecretKeyring, Secrets};
 pub use table::DynamoTable;

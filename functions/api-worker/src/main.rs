@@ -1,7 +1,7 @@
 //! Wiring of api-worker: settings, adapters, and the Lambda runtime.
 
 use api_worker::{Function, Learnt, Rounds, Worker};
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue, ends_at};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::Api;
 use bucketwheel::metric::Tally;
 use bucketwheel::store::budget::Limits;
@@ -49,7 +49,7 @@ async fn main() -> Result<(), Error> {
     let function = &Function { worker, rounds, inbox };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         secrets.renew(&[&function.worker.access_ring, &function.worker.hook_ring]).await;
-        let done = function.woken(event.payload, ends_at(event.context.deadline)).await?;
+        let done = function.woken(event.payload, Host::ends_at(event.context.deadline)).await?;
         telemetry::write(&function.worker.tally);
         Ok::<_, Error>(done)
     }))

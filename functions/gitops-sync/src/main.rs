@@ -1,6 +1,6 @@
 //! Wiring of gitops-sync: settings, adapters, and the Lambda runtime.
 
-use bucketwheel::aws::{Account, DynamoTable, Host, SqsQueue, ends_at};
+use bucketwheel::aws::{Account, DynamoTable, Host, SqsQueue};
 use bucketwheel::{config, telemetry};
 use gitops_sync::Syncer;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
         edge: Host,
     };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        let handled = syncer.handle(&event.payload, ends_at(event.context.deadline));
+        let handled = syncer.handle(&event.payload, Host::ends_at(event.context.deadline));
         Ok::<_, Error>(Box::pin(handled).await)
     }))
     .await

@@ -1,6 +1,6 @@
 //! Wiring of token-refresh: settings, adapters, and the Lambda runtime.
 
-use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue, ends_at};
+use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
 use bucketwheel::bitbucket::{Api, Oauth};
 use bucketwheel::rotation::Terms;
 use bucketwheel::{config, telemetry};
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Error> {
     };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<serde_json::Value>| async move {
         secrets.renew(&[&refresher.access_ring, &refresher.refresh_ring]).await;
-        let report = refresher.handle(&event.payload, ends_at(event.context.deadline)).await;
+        let report = refresher.handle(&event.payload, Host::ends_at(event.context.deadline)).await;
         telemetry::write(&report.tally());
         Ok::<_, Error>(report)
     }))
