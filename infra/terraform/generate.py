@@ -139,12 +139,18 @@ PSEUDO = {
 }
 
 
+# Moving deliveries bit by bit is done by CloudFormation's own update of an alias; the module has no such thing.
+LEFT_OUT = "Release"
+NEVER = "HasRelease"
+
+
 class Stack:
     """One template. A nested one finds its parameters in what its parent gives it."""
 
     def __init__(self, template, given=None):
         self.template, self.given, self.nested = template, given, {}
-        self.resources = template["Resources"]
+        self.resources = {
+            name: it for name, it in template["Resources"].items() if it.get("Condition") != NEVER}
         for name, resource in self.resources.items():
             if resource["Type"] == "AWS::CloudFormation::Stack":
                 properties = resource["Properties"]
@@ -197,6 +203,8 @@ class Stack:
             if verb == "Fn::Sub":
                 return self.sub(of)
             if verb == "Fn::If":
+                if of[0] == NEVER:
+                    return self.value(of[2])
                 condition, yes, no = of[0], self.value(of[1]), self.value(of[2])
                 return Raw(f"{self.holds(condition)} ? {written(yes, 0)} : {written(no, 0)}")
             if verb == "Fn::Select":
@@ -387,6 +395,8 @@ def variables(template):
         "type": Raw("string"),
         "description": "Folder with the functions' zips, as `bucketwheel package` writes them: target/package/functions."})
     for name, it in template["Parameters"].items():
+        if name == LEFT_OUT:
+            continue
         default = it.get("Default")
         fields = {"type": Raw("number" if it["Type"] == "Number" else "string"), "default": default,
                   "description": str(it["Description"]).strip()}

@@ -51,7 +51,10 @@ pub(super) fn described() -> BTreeMap<String, Described> {
             None => Vec::new(),
         };
         let integrations: Vec<_> = of_type("AWS::ApiGatewayV2::Integration")
-            .filter(|(_, it)| said(field(field(it, "Properties"), "IntegrationUri")) == format!("{name}.Arn"))
+            .filter(|(_, it)| {
+                let uri = said(field(field(it, "Properties"), "IntegrationUri"));
+                uri.split(',').any(|target| target == format!("{name}.Arn"))
+            })
             .map(|(integration, _)| format!("integrations/{integration}"))
             .collect();
         let routes = of_type("AWS::ApiGatewayV2::Route")

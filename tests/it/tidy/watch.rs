@@ -139,3 +139,18 @@ fn every_alarm_has_a_runbook() {
     breaches.extend(spare.map(|(name, _)| format!("{name} is no alarm")));
     no_breach("every alarm has a runbook: what it means, how to look, what to do", &breaches);
 }
+
+#[test]
+fn the_canary_is_stopped_by_alarms_that_exist() {
+    let text = fs::read_to_string(root().join("infra/stacks/canary.yaml")).unwrap();
+    let documents = Yaml::load_from_str(&text).unwrap();
+    let group = field(field(&documents[0], "Resources"), "Group");
+    let watched = list(field(field(field(group, "Properties"), "AlarmConfiguration"), "Alarms"));
+    let named = |alarm: &&Yaml<'_>| said(field(alarm, "Name"));
+    let rings = stack();
+    let missing =
+        |name: &String| !rings.contains(&format!("AlarmName: !Sub {}\n", name.replace("Name-", "${Name}-")));
+    let breaches: Vec<_> = watched.iter().map(named).filter(missing).collect();
+    assert!(!watched.is_empty());
+    no_breach("the canary is stopped by alarms that exist", &breaches);
+}
