@@ -28,6 +28,7 @@ mod openapi;
 mod operations;
 mod operators;
 mod pagination;
+mod platform;
 mod recorded;
 mod refreshes;
 mod repositories;

@@ -74,7 +74,7 @@ impl File {
 }
 
 /// The names of the packages below functions/.
-fn functions() -> Vec<String> {
+pub(crate) fn functions() -> Vec<String> {
     let folders = fs::read_dir(root().join("functions")).unwrap();
     let mut names: Vec<_> = folders
         .map(|entry| entry.unwrap())

@@ -1,8 +1,10 @@
 //! A system of a test's own, for what would disturb the others: its sandbox and its settings are nobody
 //! else's.
 
+use std::path::PathBuf;
+
 use bucketwheel_local::Options;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::World;
 
@@ -17,6 +19,13 @@ impl World {
             ..Options::default()
         };
         World::of(World::start((options, behaviour)).await)
+    }
+
+    /// Starts a system in which programs of this folder stand for the functions.
+    pub(crate) async fn with_functions(folder: PathBuf) -> World {
+        let schedule = Some("rate(1 day)".to_owned());
+        let options = Options { binaries: Some(folder), schedule, ..Options::default() };
+        World::of(World::start((options, json!({}))).await)
     }
 
     /// Ends a system of one's own.
