@@ -3,6 +3,7 @@
 
 mod agreement;
 mod code;
+mod commands;
 mod mutations;
 mod stacks;
 mod template;

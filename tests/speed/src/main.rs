@@ -117,7 +117,7 @@ const END: &str = "<!-- end of figures -->";
 fn build(project: &Path) -> Result<(), Box<dyn Error>> {
     let functions =
         ["webhook-ingest", "oauth-callback", "token-refresh", "api-worker", "gitops-sync", "console"];
-    let packages = [&functions[..], &["speed"]].concat();
+    let packages = [&functions[..], &["floor"]].concat();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release"]).args(packages.iter().flat_map(|package| ["-p", package]));
     // Cargo tells its own build of the package whose binary this is; the functions must not see that.
