@@ -1,5 +1,4 @@
-//! The rules of the house, checked by reading the files: layout, imports, and (in `agreement`) that
-//! template.yaml and the code agree.
+//! The rules of the house, checked by reading the files: layout and imports here, the rest in the modules.
 
 mod agreement;
 mod code;
