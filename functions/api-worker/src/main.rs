@@ -49,9 +49,9 @@ async fn main() -> Result<(), Error> {
     let function = &Function { worker, rounds, inbox };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         secrets.renew(&[&function.worker.access_ring, &function.worker.hook_ring]).await;
-        let done = function.woken(event.payload, Host::ends_at(event.context.deadline)).await?;
+        let done = function.woken(event.payload, Host::ends_at(event.context.deadline)).await;
         telemetry::write(&function.worker.tally);
-        Ok::<_, Error>(done)
+        Ok::<_, Error>(done?)
     }))
     .await
 }
