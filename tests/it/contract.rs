@@ -116,6 +116,9 @@ async fn conditions_mean_what_they_say(table: &impl Table) {
         (Any(vec![Absent, AtMost("n", 9)]), true, true),
         (Any(vec![Lacks("n"), AtMost("n", 4)]), false, true),
         (Any(vec![Always, Lacks("n")]), true, true),
+        (All(vec![All(vec![Present, Equals("n", json!(5))])]), true, false),
+        (Any(vec![All(vec![Any(vec![Absent, AtMost("n", 9)])])]), true, true),
+        (All(vec![Present, Any(vec![Lacks("n"), Equals("t", json!("x"))])]), true, false),
         (All(vec![]), true, true),
         (Any(vec![]), false, false),
     ];

@@ -64,6 +64,8 @@ async fn a_withdrawn_grant_is_confirmed_before_it_is_believed() {
         async || world.operator("GET", &format!("credentials/{credential}"), None).await.1["status"].clone();
     let first = status().await;
     assert_eq!((&first["health"], &first["cause"]), (&json!("degraded"), &json!("refresh_refused")));
+    let tokens = world.tokens(&credential).await;
+    assert!(tokens.contains_key("refused_at_ms") && !tokens.contains_key("lease_owner"), "{tokens:?}");
     // It is not tried again before a possible lockout is over.
     world.sweep().await;
     assert_eq!(status().await, first);

@@ -42,14 +42,14 @@ impl Words {
                 if parts.is_empty() {
                     return None;
                 }
-                format!("({})", parts.join(" AND "))
+                joined(parts, " AND ")
             }
             Condition::Any(any) if any.is_empty() => {
                 "attribute_exists(pk) AND attribute_not_exists(pk)".to_owned()
             }
             Condition::Any(any) => {
                 let parts: Option<Vec<_>> = any.iter().map(|part| self.condition(part)).collect();
-                format!("({})", parts?.join(" OR "))
+                joined(parts?, " OR ")
             }
         })
     }
@@ -81,5 +81,13 @@ impl Words {
 
     pub(super) fn values(&self) -> Option<Item> {
         (!self.values.is_empty()).then(|| self.values.clone())
+    }
+}
+
+/// Several parts as one. DynamoDB refuses a request with two parentheses around the same part.
+fn joined(parts: Vec<String>, word: &str) -> String {
+    match <[String; 1]>::try_from(parts) {
+        Ok([only]) => only,
+        Err(parts) => format!("({})", parts.join(word)),
     }
 }
