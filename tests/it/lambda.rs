@@ -13,6 +13,7 @@ use bucketwheel::aws::Host;
 use bucketwheel::ports::Edge as _;
 use bucketwheel_local::{KEY, REGION};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
@@ -69,6 +70,8 @@ pub(crate) struct Visit {
     pub(crate) sent: usize,
     /// What the function answered; none if it died.
     pub(crate) answer: Option<Value>,
+    /// What the function logged.
+    pub(crate) log: String,
 }
 
 impl Visit {
@@ -130,12 +133,18 @@ pub(crate) async fn invoke(world: &World, what: Invocation<'_>) -> Visit {
     let router = axum::Router::new().fallback(serve).with_state(host.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let mut process = start(world, what.function, &format!("http://{address}")).await;
+    let mut stdout = process.stdout.take().expect("its log");
+    let log = tokio::spawn(async move {
+        let mut log = Vec::new();
+        let _ = stdout.read_to_end(&mut log).await;
+        String::from_utf8_lossy(&log).into_owned()
+    });
     let patience = what.life + Duration::from_secs(60);
     let answer = tokio::time::timeout(patience, end.recv()).await.expect("it ends").flatten();
     process.kill().await.expect("SIGKILL");
     server.abort();
     let (steps, sent) = std::mem::take(&mut *host.seen.lock().expect("unpoisoned"));
-    Visit { steps, sent, answer }
+    Visit { steps, sent, answer, log: log.await.expect("its log") }
 }
 
 /// Starts a function with the environment that the template gives it, but for where things are.
@@ -159,7 +168,7 @@ async fn start(world: &World, function: &str, here: &str) -> tokio::process::Chi
             ("BUCKETWHEEL_BITBUCKET_API_URL", here),
         ])
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
