@@ -225,8 +225,12 @@ pub enum Action {
     RotateHook {},
     /// Reads which repositories the credential sees, and stores the list.
     RefreshRepositories {},
-    /// Takes the credential's hooks away at Bitbucket, and their secrets here.
-    RemoveHooks {},
+    /// Takes one of the credential's hooks away at Bitbucket; or all, and their secrets here.
+    RemoveHooks {
+        /// The one: `workspace/repository`, or `workspace`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<String>,
+    },
 }
 
 /// What an automation that follows branches needs.

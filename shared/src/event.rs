@@ -310,6 +310,14 @@ mod tests {
     }
 
     #[test]
+    fn every_key_comes_back_as_it_was() {
+        for key in ["repo:push", "unknown", "a:b:c", "org:bitbucket:x", "repo:"] {
+            let enveloped = wrap(b"{}", key);
+            assert_eq!(Envelope::parse(&enveloped.text).expect("an envelope").event_key(), key);
+        }
+    }
+
+    #[test]
     fn wrong_types_where_routing_looks_lose_nothing() {
         for body in [r#"{"repository":null}"#, r#"{"repository":7}"#, r#"{"repository":{"uuid":7}}"#, "{}"] {
             assert_eq!(wrap(body.as_bytes(), "x").group, "c1", "{body}");

@@ -138,7 +138,7 @@ async fn refused(mut command: Command) -> String {
     said.lines().filter(|line| line.starts_with("bucketwheel: ")).collect::<Vec<_>>().join("\n")
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -1,5 +1,7 @@
 //! The hooks that Bucketwheel registers at Bitbucket, and their secrets.
 
+use bucketwheel::aws::Host;
+use bucketwheel::ports::Edge as _;
 use bucketwheel::seal::{Keyring, NONCE_LEN};
 use bucketwheel::store::hooks;
 use jiff::Timestamp;
@@ -138,6 +140,50 @@ async fn a_rotation_that_stopped_after_the_secret_was_stored_is_finished_by_a_re
     assert_eq!(text(&registered(&world, &credential).await[0]["secret"]), "n".repeat(128));
     assert_eq!(world.deliver(&credential, "repo:push", b"{\"n\":2}", &new).await, StatusCode::ACCEPTED);
     assert_eq!(world.deliver(&credential, "repo:push", b"{\"n\":3}", &old).await, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_rotation_that_stopped_before_its_registration_was_noted_is_finished_by_a_repair() {
+    let world = World::running().await;
+    let credential = world.connect("not confirmed").await;
+    let old = world.hook(&credential, REPOSITORY).await;
+    let id = credential.parse().expect("an id");
+    let read = async || hooks::get(&world.table(), &id).await.expect("the table answers").expect("hooks");
+    let mut stored = read().await;
+    let new = SecretString::from("c".repeat(128));
+    assert!(stored.rotate(&hook_ring(&world).await, &id, &new, [8; NONCE_LEN], Host.now()));
+    hooks::replace(&world.table(), &id, &mut stored).await.expect("stored");
+    // Bitbucket was told, and whoever told it ended before it wrote that down.
+    let found = registered(&world, &credential).await.remove(0);
+    let path = format!("repositories/{REPOSITORY}/hooks/{}", text(&found["uuid"]));
+    let change = json!({"active": true, "events": found["events"], "url": found["url"], "description": "x",
+                        "secret": "c".repeat(128)});
+    done(&world, &credential, json!({"method": "PUT", "path": path, "body": change})).await;
+    let deliver = async |number: usize, secret: &SecretString| {
+        let body = format!(r#"{{"n":{number}}}"#);
+        world.deliver(&credential, "repo:push", body.as_bytes(), secret).await
+    };
+    assert_eq!(deliver(1, &new).await, StatusCode::ACCEPTED);
+    assert_eq!(deliver(2, &old).await, StatusCode::ACCEPTED);
+    assert_eq!(read().await.hooks[0].registered, 1, "nobody has written it down");
+
+    // As the schedule does each hour.
+    done(&world, &credential, json!({"action": "repair_hooks"})).await;
+    until("it is written down, and the new secret's match", async || {
+        Some(read().await).filter(|stored| stored.hooks[0].registered == 2 && stored.matched == Some(2))
+    })
+    .await;
+    assert_eq!(text(&registered(&world, &credential).await[0]["secret"]), "c".repeat(128));
+    assert_eq!(deliver(3, &new).await, StatusCode::ACCEPTED);
+    assert_eq!(deliver(4, &old).await, StatusCode::ACCEPTED, "a day has not passed");
+
+    let mut stored = read().await;
+    stored.made_at = Timestamp::UNIX_EPOCH;
+    hooks::replace(&world.table(), &id, &mut stored).await.expect("stored");
+    done(&world, &credential, json!({"action": "repair_hooks"})).await;
+    assert_eq!(read().await.secrets.len(), 1);
+    assert_eq!(deliver(5, &new).await, StatusCode::ACCEPTED);
+    world.events(&credential, 5).await;
 }
 
 #[tokio::test]

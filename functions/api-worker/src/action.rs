@@ -36,7 +36,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Action::RefreshRepositories {} => {
                 self.refresh_repositories(message, holder, until).await.map(Some)
             }
-            Action::RemoveHooks {} => self.remove_hooks(holder).await.map(Some),
+            Action::RemoveHooks { repository } => {
+                self.remove_hooks(holder, repository.as_deref()).await.map(Some)
+            }
             Action::DeleteCredential => self.delete(message, holder).await.map(|()| None),
         }
     }

@@ -3,14 +3,17 @@
 //! They are one item, and what is wanted is written there before Bitbucket is asked. So
 //! an action that stopped half-way is finished by the next one, whichever that is.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod at_bitbucket;
+mod stand_in;
 
-use bucketwheel::call::{Answer, ApiPath, Method, Problem, Wire};
+use std::collections::{BTreeMap, VecDeque};
+
+use bucketwheel::call::{Answer, Problem};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::hooks::{self, Attached, HookSecrets};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
+use secrecy::SecretString;
+use serde_json::json;
 
 use crate::Worker;
 use crate::exchange::{Stop, made};
@@ -62,15 +65,28 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         self.set_all_right(holder, stored, None).await
     }
 
-    /// Takes the hooks away at Bitbucket, and their secrets here.
-    pub(crate) async fn remove_hooks(&self, holder: &Holder) -> Result<Answer, Stop> {
+    /// Takes hooks away at Bitbucket: the one of a subject, or all. With the last one their secrets go.
+    pub(crate) async fn remove_hooks(&self, holder: &Holder, only: Option<&str>) -> Result<Answer, Stop> {
         let id = &holder.credential.id;
         let stored = self.attached(id).await?;
-        for hook in &stored.hooks {
+        let goes = |hook: &&Attached| {
+            only.is_none_or(|only| hook.subject == only || hook.stands_in_for.as_deref() == Some(only))
+        };
+        let going: Vec<_> = stored.hooks.iter().filter(goes).collect();
+        if let (Some(only), []) = (only, going.as_slice()) {
+            let cause = format!("The credential has no hook of {only}.");
+            let resolution = "See `bucketwheel hooks list` for those that it has.";
+            return Err(Stop::Failed(Problem::new("no_hook", cause, resolution), None));
+        }
+        for hook in &going {
             self.take_away(holder, hook).await?;
         }
+        if let Some(only) = only.filter(|_| going.len() < stored.hooks.len()) {
+            self.change(id, |stored| stored.detach(only)).await?;
+            return Ok(made(&json!({ "removed": going.len() })));
+        }
         match hooks::remove(&self.table, id, &stored).await {
-            Ok(()) => Ok(made(&json!({ "removed": stored.hooks.len() }))),
+            Ok(()) => Ok(made(&json!({ "removed": going.len() }))),
             Err(TableError::Refused) => Err(Stop::Again(Again::Elsewhere)),
             Err(error) => Err(Stop::Again(error.into())),
         }
@@ -87,18 +103,29 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let id = &holder.credential.id;
         let newest = stored.newest();
         let secret = self.open_newest(id, &stored)?;
-        let (mut settled, mut last, mut failed) = (BTreeMap::new(), None, None);
-        let asked = |hook: &&Attached| !hook.by_hand && only.is_none_or(|only| only == hook.subject);
-        for hook in stored.hooks.iter().filter(asked) {
-            match self.set_right(holder, hook, newest, &secret).await {
+        let (mut settled, mut last, mut failed, mut stood_in) = (BTreeMap::new(), None, None, None);
+        let asked = |hook: &&Attached| {
+            let this = |only| hook.subject == only || hook.stands_in_for.as_deref() == Some(only);
+            !hook.by_hand && hook.stands_in_for.is_none() && only.is_none_or(this)
+        };
+        let mut asked: VecDeque<_> = stored.hooks.iter().filter(asked).cloned().collect();
+        while let Some(hook) = asked.pop_front() {
+            match self.set_right(holder, &hook, newest, &secret).await {
                 Ok(answer) => {
-                    settled.insert(hook.subject.as_str(), Ok(uuid(&answer)));
+                    self.relieve(holder, &hook, &stored).await?;
+                    settled.insert(hook.subject.clone(), Ok(uuid(&answer)));
                     last = Some(answer);
                 }
                 Err(Stop::Failed(problem, answer)) => {
-                    let problem = self.by_hand(id, hook, problem);
-                    settled.insert(hook.subject.as_str(), Err(problem.clone()));
-                    failed.get_or_insert((problem, answer));
+                    let stand_ins = self.stand_in(holder, &hook, answer.as_deref()).await?;
+                    let problem = self.by_hand(id, &hook, problem, stand_ins.len());
+                    settled.insert(hook.subject.clone(), Err(problem.clone()));
+                    if !stand_ins.is_empty() {
+                        stood_in.get_or_insert((problem, answer));
+                    } else if hook.stands_in_for.is_none() {
+                        failed.get_or_insert((problem, answer));
+                    }
+                    asked.extend(stand_ins);
                 }
                 // Doing it again is harmless, so an unclear end is no end.
                 Err(Stop::Unknown(_)) => {
@@ -107,6 +134,10 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 Err(again) => return Err(again),
             }
         }
+        if last.is_none() {
+            failed = failed.or(stood_in.take());
+        }
+        let only = only.filter(|_| stood_in.is_none());
         let now = self.edge.now();
         let note = |stored: &mut HookSecrets| {
             for hook in &mut stored.hooks {
@@ -132,63 +163,6 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 })))
             }
         }
-    }
-
-    /// Looks first, so it can be repeated: a hook with our address is set right, a missing one is made.
-    /// The secret is stored before Bitbucket learns it, since the first delivery may come at once.
-    async fn set_right(
-        &self,
-        holder: &Holder,
-        hook: &Attached,
-        newest: u64,
-        secret: &SecretString,
-    ) -> Result<Answer, Stop> {
-        let address = self.webhook_url(&holder.credential.id);
-        let listed = self.listed(holder, hook).await?;
-        let ours = ours(&listed, &address);
-        let wanted = json!({
-            "description": "Bucketwheel",
-            "url": address,
-            "active": true,
-            "events": hook.events,
-            "secret": secret.expose_secret(),
-        });
-        match ours {
-            Some(found) if hook.registered == newest && is_right(&found, &hook.events) => Ok(made(&found)),
-            Some(found) => {
-                let uuid = found["uuid"].as_str().unwrap_or_default();
-                let path = path(&hook.subject, &format!("/{uuid}"))?;
-                self.exchange(holder, &Wire::json(Method::Put, path, &wanted)).await
-            }
-            None => self.exchange(holder, &Wire::json(Method::Post, path(&hook.subject, "")?, &wanted)).await,
-        }
-    }
-
-    /// Removes every hook with our address. What is gone already is gone.
-    pub(crate) async fn take_away(&self, holder: &Holder, hook: &Attached) -> Result<(), Stop> {
-        let address = self.webhook_url(&holder.credential.id);
-        let gone = |stop: &Stop| matches!(stop, Stop::Failed(_, Some(answer)) if matches!(answer.status, 403 | 404 | 410));
-        loop {
-            let found = match self.listed(holder, hook).await {
-                Ok(listed) => ours(&listed, &address),
-                Err(stop) if gone(&stop) => return Ok(()),
-                Err(stop) => return Err(stop),
-            };
-            let Some(found) = found else { return Ok(()) };
-            let path = path(&hook.subject, &format!("/{}", found["uuid"].as_str().unwrap_or_default()))?;
-            match self.exchange(holder, &Wire { method: Method::Delete, ..Wire::get(path, &[]) }).await {
-                Ok(_) => {}
-                Err(stop) if gone(&stop) => return Ok(()),
-                Err(Stop::Unknown(_)) => {
-                    return Err(Stop::Again(Again::Later("it is unclear whether the hook was removed")));
-                }
-                Err(stop) => return Err(stop),
-            }
-        }
-    }
-
-    async fn listed(&self, holder: &Holder, hook: &Attached) -> Result<Answer, Stop> {
-        self.exchange(holder, &Wire::get(path(&hook.subject, "")?, &[("pagelen", "100")])).await
     }
 
     /// Changes the credential's hooks, and makes the first secret if there is none.
@@ -252,9 +226,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     }
 
     /// Where Bitbucket refuses us, a person may do it.
-    fn by_hand(&self, id: &CredentialId, hook: &Attached, problem: Problem) -> Problem {
+    fn by_hand(&self, id: &CredentialId, hook: &Attached, problem: Problem, stand_ins: usize) -> Problem {
+        let meanwhile = match stand_ins {
+            0 => String::new(),
+            number => format!("The hooks of {number} repositories stand in for it. "),
+        };
         let resolution = format!(
-            "{} A hook needs the scope webhook and administration of {}: grant these and repair the hooks. Or let a \
+            "{meanwhile}{} A hook needs the scope webhook and administration of {}: grant these and repair the hooks. Or let a \
              person make it who may: it is to send {} to {}, with the secret that `bucketwheel hooks by-hand {}` shows.",
             problem.resolution,
             hook.subject,
@@ -272,29 +250,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     }
 }
 
-/// The hooks of a workspace or of a repository.
-fn path(subject: &str, rest: &str) -> Result<ApiPath, Stop> {
-    let of = if subject.contains('/') { "repositories" } else { "workspaces" };
-    ApiPath::parse(&format!("{of}/{subject}/hooks{rest}")).map_err(|error| {
-        let resolution = "Write workspace/repository, or workspace.";
-        Stop::Failed(Problem::new("bad_repository", error.to_string(), resolution), None)
-    })
-}
-
 /// The uuid of the hook that Bitbucket answered with, as its deliveries write it.
 fn uuid(answer: &Answer) -> Option<String> {
     let uuid = answer.json()?["uuid"].as_str()?.trim_matches(['{', '}']).to_owned();
     Some(uuid).filter(|uuid| !uuid.is_empty())
-}
-
-fn ours(listed: &Answer, address: &str) -> Option<Value> {
-    let listed = listed.json()?;
-    listed["values"].as_array()?.iter().find(|hook| hook["url"] == address).cloned()
-}
-
-fn is_right(found: &Value, events: &[String]) -> bool {
-    let has: BTreeSet<_> =
-        found["events"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let wanted: BTreeSet<_> = events.iter().map(String::as_str).collect();
-    found["active"] == true && found["secret_set"] == true && has == wanted
 }

@@ -1,6 +1,7 @@
 //! The worker over ports in memory, with a Bitbucket sandbox of each test's own.
 
 mod actions;
+mod hooks;
 mod repositories;
 mod throughput;
 
@@ -69,10 +70,20 @@ impl World {
 
     /// A credential of the workspace, with an access token of the sandbox.
     async fn connect(&self, id: &str, change: impl FnOnce(&mut Credential)) -> CredentialId {
+        self.connect_with(id, seed::WORKSPACE_ACCESS_TOKEN, change).await
+    }
+
+    /// The same with another access token of the sandbox.
+    async fn connect_with(
+        &self,
+        id: &str,
+        token: &str,
+        change: impl FnOnce(&mut Credential),
+    ) -> CredentialId {
         let id: CredentialId = id.parse().expect("an id");
         let (now, ring) = (self.worker.edge.now(), ring());
         let set = TokenSet {
-            access: AccessToken::new(SecretString::from(seed::WORKSPACE_ACCESS_TOKEN)),
+            access: AccessToken::new(SecretString::from(token)),
             refresh: None,
             expires_at: NEVER,
             scopes: Scopes::default(),

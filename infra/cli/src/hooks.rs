@@ -59,8 +59,13 @@ pub(crate) enum Verb {
     },
     /// Set right what somebody changed, disabled or deleted at Bitbucket
     Repair(Whose),
-    /// Take the credential's hooks away at Bitbucket, and their secrets here
-    Remove(Whose),
+    /// Take the credential's hooks away at Bitbucket, and with the last one their secrets here
+    Remove {
+        /// Only the one of workspace/repository, or workspace; without it all of them
+        subject: Option<String>,
+        #[command(flatten)]
+        whose: Whose,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -108,8 +113,16 @@ pub(crate) async fn obey(profile: &Profile, screen: Screen, verb: Verb) -> Resul
             let credential = the_credential(console, whose.credential).await?;
             by_hand::show(profile, screen, &credential, &subject, &events).await
         }
-        Verb::Repair(whose) => act(console, screen, whose.credential, "repair_hooks").await,
-        Verb::Remove(whose) => act(console, screen, whose.credential, "remove_hooks").await,
+        Verb::Repair(whose) => {
+            act(console, screen, whose.credential, json!({"action": "repair_hooks"})).await
+        }
+        Verb::Remove { subject, whose } => {
+            let mut action = json!({"action": "remove_hooks"});
+            if let Some(subject) = subject {
+                action["repository"] = json!(subject);
+            }
+            act(console, screen, whose.credential, action).await
+        }
     }
 }
 
@@ -118,17 +131,17 @@ pub(crate) async fn rotate(
     screen: Screen,
     credential: Option<String>,
 ) -> Result<(), crate::Error> {
-    act(console, screen, credential, "rotate_hook").await
+    act(console, screen, credential, json!({"action": "rotate_hook"})).await
 }
 
 async fn act(
     console: &Console,
     screen: Screen,
     credential: Option<String>,
-    action: &str,
+    action: Value,
 ) -> Result<(), crate::Error> {
     let credential = the_credential(console, credential).await?;
-    let call = json!({ "credential": credential, "call": { "action": action } });
+    let call = json!({ "credential": credential, "call": action });
     told(screen, console.call(&call).await?)
 }
 

@@ -25,7 +25,7 @@ impl Action {
             | Action::RefreshRepositories {}
             | Action::RepairHooks {}
             | Action::RotateHook {}
-            | Action::RemoveHooks {} => Vec::new(),
+            | Action::RemoveHooks { .. } => Vec::new(),
         };
         // A path that is none is refused by the action itself.
         requests

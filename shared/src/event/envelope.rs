@@ -83,9 +83,11 @@ impl<'a> Envelope<'a> {
         Ok(envelope)
     }
 
-    /// The event key as Bitbucket writes it, such as `repo:push`.
+    /// The event key as Bitbucket writes it, such as `repo:push`; the whole type of what we say ourselves.
     pub fn event_key(&self) -> String {
-        self.r#type.trim_start_matches("org.bitbucket.").replacen('.', ":", 1)
+        // No key has a dot of its own.
+        let key = self.r#type.strip_prefix("org.bitbucket.").map(|key| key.replace('.', ":"));
+        key.unwrap_or_else(|| self.r#type.clone())
     }
 
     /// The body as a type of its own.

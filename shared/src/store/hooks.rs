@@ -7,8 +7,11 @@
 //! one has been seen and [`KEPT`] has passed. Each step is found in the item, so whoever comes next goes on
 //! where the last one stopped.
 
+mod attached;
 mod by_hand;
+mod stand_in;
 
+pub use attached::Attached;
 pub use by_hand::UnderWay;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{credential_pk, from_attributes, to_attributes};
-use crate::call::Problem;
 use crate::credential::CredentialId;
 use crate::event::{Filter, Filters, HookFilter};
 use crate::ports::{Attributes, Condition, Key, Table, TableError, Write};
@@ -50,31 +52,6 @@ pub struct HookSecrets {
     pub filter: Filter,
     #[serde(default)]
     revision: u64,
-}
-
-/// A workspace or repository that this credential has, or is to have, a hook at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attached {
-    /// `workspace` or `workspace/repository`.
-    pub subject: String,
-    /// The event keys that are wanted.
-    pub events: Vec<String>,
-    /// The version of the secret that Bitbucket was told; 0 if none was.
-    #[serde(default)]
-    pub registered: u64,
-    /// Whether a person registers it, because Bitbucket does not let the credential. Then nobody asks
-    /// Bitbucket for it, and `registered` is what the person was told.
-    #[serde(default)]
-    pub by_hand: bool,
-    /// The hook's uuid at Bitbucket, without braces, once it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uuid: Option<String>,
-    /// Which of its deliveries are wanted.
-    #[serde(default)]
-    pub filter: Filter,
-    /// Why it could not be set right, if so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
 }
 
 /// One sealed secret.
@@ -149,7 +126,8 @@ impl HookSecrets {
         let newest = self.newest();
         // A match does not say which hook it was of. Beside others, one made by hand may still have the old.
         let sure = self.hooks.len() == 1 || !self.by_hand();
-        let registered = sure && self.hooks.iter().all(|hook| hook.registered == newest);
+        let has_it = |hook: &Attached| hook.registered == newest || self.has_stand_ins(&hook.subject);
+        let registered = sure && self.hooks.iter().all(has_it);
         let kept = now.duration_since(self.made_at) >= KEPT;
         if registered && kept && self.matched == Some(newest) {
             self.secrets.retain(|secret| secret.version == newest);
@@ -164,17 +142,16 @@ impl HookSecrets {
     /// The hook of a subject; made if there is none.
     pub fn attach(&mut self, subject: &str, events: &[String]) {
         match self.hooks.iter_mut().find(|hook| hook.subject == subject) {
-            Some(hook) => (hook.events, hook.by_hand) = (events.to_vec(), false),
-            None => self.hooks.push(Attached {
-                subject: subject.to_owned(),
-                events: events.to_vec(),
-                registered: 0,
-                by_hand: false,
-                uuid: None,
-                filter: Filter::default(),
-                problem: None,
-            }),
+            Some(hook) => {
+                (hook.events, hook.by_hand, hook.stands_in_for) = (events.to_vec(), false, None);
+            }
+            None => self.hooks.push(Attached::new(subject, events)),
         }
+    }
+
+    /// Forgets the hook of a subject, with those that stand in for it.
+    pub fn detach(&mut self, subject: &str) {
+        self.hooks.retain(|hook| hook.subject != subject && hook.stands_in_for.as_deref() != Some(subject));
     }
 
     /// Which deliveries are wanted.
@@ -281,4 +258,32 @@ fn key(id: &CredentialId) -> Key {
 
 fn place(credential: &CredentialId, generation: u64) -> Place<'_> {
     Place { credential, field: Field::Hook, generation }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_secret_goes_when_every_hook_has_the_new_one_it_was_seen_and_a_day_has_passed() {
+        let ring = SecretString::from(r#"{"k1":"0123456789abcdef0123456789abcdef"}"#);
+        let ring = Keyring::parse(&ring).expect("a ring");
+        let (id, secret) = ("c1".parse().expect("an id"), SecretString::from("s"));
+        let at = |hour: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
+        let mut stored = HookSecrets::first(&ring, &id, &secret, [0; NONCE_LEN], at(0));
+        stored.attach("w/r", &["repo:push".to_owned()]);
+        assert!(stored.rotate(&ring, &id, &secret, [1; NONCE_LEN], at(10)));
+        assert!(!stored.rotate(&ring, &id, &secret, [2; NONCE_LEN], at(11)), "one at a time");
+        let left = |registered, matched, hour| {
+            let mut stored = stored.clone();
+            (stored.hooks[0].registered, stored.matched) = (registered, matched);
+            stored.retire(at(hour));
+            stored.secrets.iter().map(|secret| secret.version).collect::<Vec<_>>()
+        };
+        assert_eq!(left(2, Some(2), 34), [2]);
+        assert_eq!(left(2, Some(2), 33), [2, 1], "a day has not passed");
+        assert_eq!(left(1, Some(2), 34), [2, 1], "Bitbucket may still sign with the old one");
+        assert_eq!(left(2, Some(1), 34), [2, 1], "the new one was not seen");
+        assert_eq!(left(2, None, 34), [2, 1], "the new one was not seen");
+    }
 }

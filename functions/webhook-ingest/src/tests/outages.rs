@@ -102,6 +102,8 @@ async fn without_the_keyring_a_cold_process_says_503_and_a_warm_one_accepts() {
     assert_eq!(answer(&warm, &event).await, Answer::Accepted);
     ports.keys.set_down(true);
     assert_eq!(answer(&cold, &event).await, Answer::Unavailable);
+    let unknown = delivery("c2", &body(1), &secret());
+    assert_eq!(answer(&cold, &unknown).await, Answer::Unavailable, "it tells which credentials there are");
     ports.edge.advance(SignedDuration::from_secs(61));
     assert_eq!(answer(&warm, &event).await, Answer::Accepted);
     ports.keys.set_down(false);

@@ -23,10 +23,18 @@ pub(super) fn list(call: &mut Call<'_>, ws: &str) -> Answer {
     let caller = call.needs(&scope::REPOSITORY)?.clone();
     let missing = || Problem::NotFound(format!("No workspace with identifier '{ws}'."));
     let workspace = call.world.workspace(ws).ok_or_else(missing)?.uuid.clone();
+    let role = match call.request.parameter("role") {
+        None => None,
+        Some("member") => Some(Level::Read),
+        Some("contributor") => Some(Level::Write),
+        Some("admin" | "owner") => Some(Level::Admin),
+        Some(other) => return Err(Problem::field("role", format!("Invalid role: {other}"))),
+    };
     let repositories = call.world.repositories.iter();
     let visible = repositories
         .filter(|repository| repository.workspace == workspace)
-        .filter(|repository| !repository.is_private || caller.level(call.world, repository).is_some());
+        .filter(|repository| !repository.is_private || caller.level(call.world, repository).is_some())
+        .filter(|repository| caller.level(call.world, repository) >= role);
     let values = visible.map(|repository| call.world.repository_json(repository)).collect();
     call.page(values, MOST)
 }
