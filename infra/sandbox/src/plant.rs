@@ -191,6 +191,14 @@ impl World {
         Ok(token)
     }
 
+    /// Ends an API token or an access token, as its owner does in the settings. False: there is none.
+    pub(crate) fn revoke_token(&mut self, token: &str) -> bool {
+        let before = self.api_tokens.len() + self.access_tokens.len();
+        self.api_tokens.retain(|known| known.token != token);
+        self.access_tokens.retain(|known| known.token != token);
+        self.api_tokens.len() + self.access_tokens.len() < before
+    }
+
     /// Adds an access token.
     ///
     /// # Errors

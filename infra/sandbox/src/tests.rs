@@ -369,6 +369,30 @@ async fn people_consumers_repositories_and_tokens_can_be_added() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_made_by_hand_can_be_revoked() {
+    let bench = bench().await;
+    let tokens = [("PERSON", seed::ADA_API_TOKEN), ("TOKEN", seed::WORKSPACE_ACCESS_TOKEN)];
+    for (holder, token) in tokens {
+        let asked = async || {
+            let request = bench.client.get(bench.url("/2.0/repositories/seilbahn/website"));
+            let request = match holder {
+                "PERSON" => request.basic_auth(seed::ADA_EMAIL, Some(token)),
+                _ => request.bearer_auth(token),
+            };
+            request.send().await.unwrap().status()
+        };
+        let revoked = async || {
+            let request = bench.client.post(bench.url("/_sandbox/tokens/revoke"));
+            request.json(&json!({ "token": token })).send().await.unwrap().status()
+        };
+        assert_eq!(asked().await, 200);
+        assert_eq!(revoked().await, 204);
+        assert_eq!(asked().await, 401);
+        assert_eq!(revoked().await, 404);
+    }
+}
+
+#[tokio::test]
 async fn client_credentials_act_as_an_app_user() {
     let bench = bench().await;
     let tokens: Value =

@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<Sandbox> {
         .route("/_sandbox/requests", get(requests).delete(forget_requests))
         .route("/_sandbox/refresh-tokens/check", post(check))
         .route("/_sandbox/grants/{id}", delete(revoke))
+        .route("/_sandbox/tokens/revoke", post(revoke_token))
         .route("/_sandbox/push", post(events::push))
         .route("/_sandbox/deliver", post(events::deliver))
         .route("/_sandbox/deliveries", get(events::deliveries))
@@ -140,4 +141,21 @@ async fn revoke(State(sandbox): State<Sandbox>, Path(id): Path<String>) -> Respo
         return StatusCode::NO_CONTENT.into_response();
     }
     Refused(StatusCode::NOT_FOUND, format!("there is no grant {id}")).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoke {
+    token: String,
+}
+
+async fn revoke_token(State(sandbox): State<Sandbox>, body: Bytes) -> Response {
+    let Revoke { token } = match parsed(&body) {
+        Ok(wish) => wish,
+        Err(refused) => return refused.into_response(),
+    };
+    if sandbox.world().revoke_token(&token) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Refused(StatusCode::NOT_FOUND, "there is no such API token or access token".to_owned()).into_response()
 }
