@@ -11,7 +11,7 @@ const ADA: &[(&str, &str)] = &[("email", seed::ADA_EMAIL), ("token", seed::ADA_A
 
 impl World {
     /// Makes a link of a kind and enters the token at it; gives the credential.
-    async fn enter(&self, body: Value, form: &[(&str, &str)]) -> String {
+    pub(crate) async fn enter(&self, body: Value, form: &[(&str, &str)]) -> String {
         let (status, link) = self.operator("POST", "connect-links", Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{link}");
         let landed = self.person().submit(&text(&link["url"]), form).await.expect("an answer");

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use bucketwheel::aws::Host;
 use bucketwheel::ports::Edge as _;
-use bucketwheel::store::tokens;
 use futures_util::{StreamExt as _, stream};
 use point::{POINTS, Point};
 use serde_json::{Value, json};
@@ -111,7 +110,7 @@ async fn without_a_window_those_that_cannot_be_saved_and_only_they_are_lost_with
     assert!(kills.iter().find(survived).is_none(), "each of them dies at its point");
     let mut doomed = BTreeSet::new();
     for id in &credentials {
-        if state(&world, id).await == "dead" {
+        if world.standing(id).await == "dead" {
             doomed.insert(id.clone());
         }
     }
@@ -153,7 +152,7 @@ async fn survive(world: &World, id: &str, n: usize, kills: usize, seed: u64) -> 
         let number = n + round * CREDENTIALS;
         let point = POINTS[(n + round) % POINTS.len()];
         let visit = kill(world, id, point, seed.wrapping_mul(1_000_003) + number as u64).await;
-        let rotated = state(world, id).await != "active";
+        let rotated = world.standing(id).await != "active";
         if visit.answer.is_none() {
             killed.push((point, rotated, Instant::now()));
         }
@@ -208,17 +207,6 @@ async fn sweep_all(world: &World) {
 async fn connect(world: &World, count: usize) -> Vec<String> {
     let connecting = (0..count).map(async |n| world.connect(&format!("killed {n}")).await);
     stream::iter(connecting).buffered(4).collect().await
-}
-
-/// What the sandbox thinks of the refresh token that the table holds.
-async fn state(world: &World, id: &str) -> String {
-    let ring = world.keyring(&world.local().outputs.refresh_keyring).await;
-    let id = id.parse().expect("an id");
-    let found = tokens::get(&world.table(), &id).await.expect("the table answers").expect("tokens");
-    let token = found.refresh(&ring, &id).expect("it opens").expect("a refresh token").reveal().to_owned();
-    let checked =
-        world.sandbox("POST", "refresh-tokens/check", Some(json!({ "refresh_token": token }))).await;
-    checked["state"].as_str().expect("a state").to_owned()
 }
 
 /// How long a dead one's lease still looks alive.

@@ -70,6 +70,8 @@ pub(crate) struct Visit {
     pub(crate) sent: usize,
     /// What the function answered; none if it died.
     pub(crate) answer: Option<Value>,
+    /// What it sent to queues.
+    pub(crate) messages: Vec<String>,
     /// What the function logged.
     pub(crate) log: String,
 }
@@ -89,6 +91,7 @@ struct Surroundings {
     trouble: Trouble,
     killed_after: Option<Duration>,
     seen: Mutex<(Vec<String>, usize)>,
+    messages: Mutex<Vec<String>>,
     ended: mpsc::UnboundedSender<Option<Value>>,
 }
 
@@ -128,23 +131,49 @@ pub(crate) async fn invoke(world: &World, what: Invocation<'_>) -> Visit {
         trouble: what.trouble,
         killed_after: what.killed_after,
         seen: Mutex::default(),
+        messages: Mutex::default(),
         ended,
     });
     let router = axum::Router::new().fallback(serve).with_state(host.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut process = start(world, what.function, &format!("http://{address}")).await;
+    let here = format!("http://{address}");
+    let lives = async {
+        loop {
+            let (answer, log) = live(world, what.function, &here, &mut end).await;
+            // As Lambda does, it is started again if it ends by itself before it asked for work.
+            if answer.is_some() || host.event.lock().expect("unpoisoned").is_none() {
+                return (answer.flatten(), log);
+            }
+        }
+    };
+    let patience = what.life + Duration::from_secs(60);
+    let (answer, log) = tokio::time::timeout(patience, lives).await.expect("it ends");
+    server.abort();
+    let (steps, sent) = std::mem::take(&mut *host.seen.lock().expect("unpoisoned"));
+    let messages = std::mem::take(&mut *host.messages.lock().expect("unpoisoned"));
+    Visit { steps, sent, answer, messages, log }
+}
+
+/// One process of a function, until it answers or is killed, and its log. No answer: it ended by itself.
+async fn live(
+    world: &World,
+    function: &str,
+    here: &str,
+    end: &mut mpsc::UnboundedReceiver<Option<Value>>,
+) -> (Option<Option<Value>>, String) {
+    let mut process = start(world, function, here).await;
     let mut stdout = process.stdout.take().expect("its log");
     let log = tokio::spawn(async move {
         let mut log = Vec::new();
         let _ = stdout.read_to_end(&mut log).await;
         String::from_utf8_lossy(&log).into_owned()
     });
-    let patience = what.life + Duration::from_secs(60);
-    let answer = tokio::time::timeout(patience, end.recv()).await.expect("it ends").flatten();
+    let answer = tokio::select! {
+        answer = end.recv() => answer,
+        _ = process.wait() => None,
+    };
     process.kill().await.expect("SIGKILL");
-    server.abort();
-    let (steps, sent) = std::mem::take(&mut *host.seen.lock().expect("unpoisoned"));
-    Visit { steps, sent, answer, log: log.await.expect("its log") }
+    (answer, log.await.expect("its log"))
 }
 
 /// Starts a function with the environment that the template gives it, but for where things are.
@@ -223,6 +252,10 @@ impl Surroundings {
             Some(Fault::KilledBefore) => return self.killed().await,
             Some(Fault::LostBefore) => return lost(),
             _ => {}
+        }
+        if target == Some("AmazonSQS.SendMessage") {
+            let request: Value = serde_json::from_slice(&body).expect("a request");
+            self.messages.lock().expect("unpoisoned").push(crate::world::text(&request["MessageBody"]));
         }
         let mutates = at_bitbucket && method != Method::GET;
         let base = if at_bitbucket { &self.bitbucket } else { &self.aws };

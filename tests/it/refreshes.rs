@@ -77,7 +77,7 @@ async fn newest_refresh_token(world: &World, credential: &str) -> String {
 }
 
 /// The sandbox's grant behind a credential, found by the access token that the table holds sealed.
-async fn grant_of(world: &World, credential: &str) -> Value {
+pub(crate) async fn grant_of(world: &World, credential: &str) -> Value {
     let access = world.access_token(credential).await;
     let state = world.sandbox("GET", "state?reveal=true", None).await;
     let grants = state["grants"].as_array().expect("grants").iter();

@@ -296,6 +296,23 @@ impl World {
         tokens.access(&ring, &credential).expect("it opens").reveal().to_owned()
     }
 
+    /// The refresh token that the table holds sealed.
+    pub(crate) async fn refresh_token(&self, credential: &str) -> String {
+        let ring = self.keyring(&self.local().outputs.refresh_keyring).await;
+        let credential = credential.parse().expect("an id");
+        let tokens =
+            store::tokens::get(&self.table(), &credential).await.expect("the table answers").expect("tokens");
+        tokens.refresh(&ring, &credential).expect("it opens").expect("one").reveal().to_owned()
+    }
+
+    /// What Bitbucket thinks of that token.
+    pub(crate) async fn standing(&self, credential: &str) -> String {
+        let token = self.refresh_token(credential).await;
+        let checked =
+            self.sandbox("POST", "refresh-tokens/check", Some(json!({ "refresh_token": token }))).await;
+        text(&checked["state"])
+    }
+
     pub(crate) async fn keyring(&self, name: &str) -> Keyring {
         Secrets::new(&self.account).keyring(name).await.expect("the keyring")
     }
