@@ -1,14 +1,15 @@
 //! What the rooms need of the outside: a table, a queue, and an edge to ask for time and randomness.
 
 mod backlog;
+mod queue;
 
 use std::future::Future;
 
 pub use backlog::{Attribute, Backlog, DeadLetter, Depth, Depths};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+pub use queue::{Inbox, Outgoing, Queue, QueueError};
+use serde_json::{Map, Value};
 
-use crate::call::Message;
 use crate::call::{Answer, ApiPath};
 use crate::seal::Keyring;
 use crate::token::{Authorization, ExchangeError, RefreshToken, TokenSet};
@@ -192,58 +193,6 @@ pub trait Table: Send + Sync {
             Ok(())
         }
     }
-}
-
-/// A message for a queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The text.
-    pub body: String,
-    /// In a FIFO queue: what it is ordered with.
-    pub group: Option<String>,
-    /// In a FIFO queue: a second message with the same text here, within five minutes, is dropped.
-    pub dedup: Option<String>,
-}
-
-impl Outgoing {
-    /// A message for a queue without order.
-    pub fn plain(body: String) -> Self {
-        Self { body, group: None, dedup: None }
-    }
-
-    /// A message for the calls queue. The calls of one credential are one group, so that a long row of
-    /// them does not hold up the others
-    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>).
-    pub fn call(message: &Message) -> Self {
-        Self { body: json!(message).to_string(), group: Some(message.credential.to_string()), dedup: None }
-    }
-}
-
-/// Why the queue did not take it.
-#[derive(Debug, thiserror::Error)]
-pub enum QueueError {
-    /// The queue did not answer, or said to slow down. The message may have been taken.
-    #[error("the queue is not available")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The queue will not take this message.
-    #[error("the queue refused the message")]
-    Rejected(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// A queue that takes messages.
-pub trait Queue: Send + Sync {
-    /// Puts one message on the queue.
-    fn send(&self, message: Outgoing) -> impl Future<Output = Result<(), QueueError>> + Send;
-}
-
-/// The queue that a function is woken by: what can be done with a message besides working on it.
-pub trait Inbox: Send + Sync {
-    /// Hides a received message from everybody for so many seconds; then it comes again.
-    fn hide(&self, receipt: &str, seconds: u32) -> impl Future<Output = Result<(), QueueError>> + Send;
-
-    /// Puts a message that nobody can work on into the dead-letter queue, with the cause beside it. Moved
-    /// back from there it is the same message.
-    fn bury(&self, body: &str, cause: &str) -> impl Future<Output = Result<(), QueueError>> + Send;
 }
 
 /// Where a refresh token is spent. `bitbucket` is the real one; a simulation brings its own.

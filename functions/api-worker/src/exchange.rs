@@ -143,11 +143,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
 
     /// The worker never spends a refresh token: it asks the refresher to.
     pub(crate) async fn nudge(&self, credential: &CredentialId) -> Result<(), Again> {
-        let Ok(text) = serde_json::to_string(&Nudge { credential: credential.clone(), wish: Wish::Refresh })
-        else {
-            unreachable!("a nudge is one text")
-        };
-        Ok(self.nudges.send(Outgoing::plain(text)).await?)
+        let nudge = Nudge { credential: credential.clone(), wish: Wish::Refresh };
+        Ok(self.nudges.send(Outgoing::nudge(&nudge)).await?)
     }
 }
 

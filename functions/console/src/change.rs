@@ -7,7 +7,6 @@ use bucketwheel::ports::{Edge, Outgoing, Queue, Table, Write};
 use bucketwheel::rotation::{Nudge, Wish};
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::{calls, tokens};
-use serde_json::json;
 
 use crate::Console;
 use crate::guard::Who;
@@ -78,7 +77,7 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
 
     pub(crate) async fn nudge(&self, known: &Credential, wish: Wish) -> Result<(), ErrorAnswer> {
         let nudge = Nudge { credential: known.id.clone(), wish };
-        Ok(self.nudges.send(Outgoing::plain(json!(nudge).to_string())).await?)
+        Ok(self.nudges.send(Outgoing::nudge(&nudge)).await?)
     }
 
     fn switched_off(&self) -> Status {

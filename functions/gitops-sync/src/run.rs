@@ -84,9 +84,7 @@ impl<T: Table, Q: Queue, E: Edge> Syncer<T, Q, E> {
         let now = self.edge.now();
         for told in &next.told {
             let envelope = told.envelope(&held.attachment, held.state.turn, now);
-            let message =
-                Outgoing { body: envelope.text, group: Some(envelope.group), dedup: Some(envelope.id) };
-            self.changes.send(message).await?;
+            self.changes.send(Outgoing::event(&envelope)).await?;
         }
         match gitops::advance(&self.table, held, next).await {
             Ok(state) => {

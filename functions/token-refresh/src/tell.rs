@@ -109,9 +109,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             forecast: &forecast(&tokens.chain(), tokens.due_at(), now, &self.terms),
             page: page.as_str(),
         };
-        let event = change.envelope();
-        let message = Outgoing { body: event.text, group: Some(event.group), dedup: Some(event.id) };
-        self.events.send(message).await?;
+        self.events.send(Outgoing::event(&change.envelope())).await?;
         credentials::tell(&self.table, &credential, &status, generation).await?;
         Ok(Some(status.health))
     }

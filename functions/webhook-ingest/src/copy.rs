@@ -28,25 +28,20 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         &self,
         credential: &CredentialId,
         event_key: &str,
-        delivery: Enveloped,
+        delivery: &Enveloped,
     ) -> Result<Answer, Unstored> {
-        let copied = self.copy(event_key, &delivery);
-        let (answer, ()) = tokio::join!(self.onward(credential, delivery.clone()), copied);
+        if delivery.text.len() > LARGEST_MESSAGE {
+            return Ok(Answer::TooLarge);
+        }
+        let copied = self.copy(event_key, delivery);
+        let (answer, ()) = tokio::join!(self.onward(credential, delivery), copied);
         answer
     }
 
     /// Sends a push to gitops-sync, if that is on. What fails is logged: gitops-sync finds out by itself.
     async fn copy(&self, event_key: &str, delivery: &Enveloped) {
         let Some(pushes) = self.pushes.as_ref().filter(|_| event_key == "repo:push") else { return };
-        if delivery.text.len() > LARGEST_MESSAGE {
-            return;
-        }
-        let message = Outgoing {
-            body: delivery.text.clone(),
-            group: Some(delivery.group.clone()),
-            dedup: Some(delivery.id.clone()),
-        };
-        match timeout(COPY, pushes.send(message)).await {
+        match timeout(COPY, pushes.send(Outgoing::event(delivery))).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %Causes(&error), "gitops-sync was not told of a push"),
             Err(_) => tracing::warn!("gitops-sync was not told of a push, for its queue is slow"),

@@ -43,7 +43,7 @@ enum Stuck {
     #[error("a parked delivery cannot be opened; put the dropped key back on the hook keyring")]
     Sealed(#[from] OpenError),
     #[error("a parked delivery is not text")]
-    NotText(#[from] std::string::FromUtf8Error),
+    NotText(#[from] std::str::Utf8Error),
     #[error("the queue failed")]
     Queue(#[from] QueueError),
     #[error("the queue is slow")]
@@ -152,7 +152,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             opened => opened?,
         };
         let message = Outgoing {
-            body: String::from_utf8(text.to_vec())?,
+            body: str::from_utf8(&text)?.into(),
             group: Some(parked.group.clone()),
             dedup: Some(parked.id.clone()),
         };

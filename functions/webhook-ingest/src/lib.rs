@@ -269,7 +269,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             trace,
             received_at: now,
         };
-        Box::pin(self.sent(credential, request.event_key(), delivery.envelope())).await
+        Box::pin(self.sent(credential, request.event_key(), &delivery.envelope())).await
     }
 }
 

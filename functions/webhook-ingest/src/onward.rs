@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
-use bucketwheel::event::{Enveloped, LARGEST_MESSAGE};
+use bucketwheel::event::Enveloped;
 use bucketwheel::ports::{Edge, Keys, Outgoing, Queue, QueueError, Table, TableError};
 use bucketwheel::store::deliveries::{self, Head};
 use tokio::time::{sleep, timeout};
@@ -32,11 +32,8 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
     pub(crate) async fn onward(
         &self,
         credential: &CredentialId,
-        delivery: Enveloped,
+        delivery: &Enveloped,
     ) -> Result<Answer, Unstored> {
-        if delivery.text.len() > LARGEST_MESSAGE {
-            return Ok(Answer::TooLarge);
-        }
         let now = self.edge.now();
         let looked = timeout(LOOK, deliveries::head(&self.table, &delivery.group)).await;
         let (head, asked) = match looked {
@@ -52,12 +49,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             }
         };
         if head.is_none() {
-            let message = Outgoing {
-                body: delivery.text.clone(),
-                group: Some(delivery.group.clone()),
-                dedup: Some(delivery.id.clone()),
-            };
-            match timeout(SEND, self.events.send(message)).await {
+            match timeout(SEND, self.events.send(Outgoing::event(delivery))).await {
                 Ok(Ok(())) if asked => return Ok(Answer::Accepted),
                 Ok(Ok(())) => return Ok(Answer::Unasked),
                 Ok(Err(error @ QueueError::Rejected(_))) => return Err(error.into()),
@@ -66,7 +58,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             }
         }
         self.waiting.seen(now);
-        self.park(credential, &delivery, head).await
+        self.park(credential, delivery, head).await
     }
 
     /// Tries until it is parked; the time for all of it is the caller's.

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use bucketwheel::event::UNKNOWN;
 use bucketwheel::signature::{Claimed, NotASignature};
 use bucketwheel::trace::Trace;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashMap;
+use std::fmt;
 
 /// What the function is woken by.
 #[derive(Debug)]
@@ -32,12 +33,13 @@ impl<'a> Event<'a> {
         struct Shape {
             request_context: Option<IgnoredAny>,
         }
-        match serde_json::from_str(event) {
-            Ok(Shape { request_context: Some(_) }) => match Request::parse(event) {
-                Ok(request) => Event::Request(request),
-                Err(error) => Event::Unreadable(error),
+        match Request::parse(event) {
+            Ok(request) if request.request_context.is_some() => Event::Request(request),
+            Ok(_) => Event::Wake,
+            Err(error) => match serde_json::from_str(event) {
+                Ok(Shape { request_context: Some(_) }) => Event::Unreadable(error),
+                Ok(Shape { request_context: None }) | Err(_) => Event::Wake,
             },
-            Ok(Shape { request_context: None }) | Err(_) => Event::Wake,
         }
     }
 }
@@ -46,20 +48,53 @@ impl<'a> Event<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request<'a> {
-    #[serde(default)]
-    headers: HashMap<String, String>,
+    request_context: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    headers: Headers<'a>,
     #[serde(borrow, default)]
     body: Option<Cow<'a, str>>,
     #[serde(default)]
     is_base64_encoded: bool,
-    #[serde(default)]
-    path_parameters: Option<PathParameters>,
+    #[serde(borrow, default)]
+    path_parameters: Option<PathParameters<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct PathParameters {
-    #[serde(default)]
-    credential_id: String,
+struct PathParameters<'a> {
+    #[serde(borrow, default)]
+    credential_id: Cow<'a, str>,
+}
+
+/// Names and values, in the order in which they came.
+#[derive(Debug, Default)]
+struct Headers<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        /// Borrowed where it holds nothing that JSON escapes.
+        #[derive(Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = Headers<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("headers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut headers = Vec::with_capacity(24);
+                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    headers.push((name, value));
+                }
+                Ok(Headers(headers))
+            }
+        }
+
+        from.deserialize_map(Names)
+    }
 }
 
 /// Bitbucket signs in the first; senders and proxies made for other hosts write the second.
@@ -141,7 +176,11 @@ impl<'a> Request<'a> {
     /// The values of a header. API Gateway writes names in lower case; a caller in front of it may not,
     /// and then a name may be there twice.
     fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)
+        self.headers
+            .0
+            .iter()
+            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
     }
 }
 

@@ -94,12 +94,12 @@ impl SqsQueue {
 }
 
 impl Queue for SqsQueue {
-    async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+    async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         let sent = self
             .client
             .send_message()
             .queue_url(&self.url)
-            .message_body(message.body)
+            .message_body(message.body.into_owned())
             .set_message_group_id(message.group)
             .set_message_deduplication_id(message.dedup)
             .send()

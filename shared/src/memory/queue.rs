@@ -13,18 +13,18 @@ pub struct MemoryQueue {
 
 #[derive(Debug, Default)]
 struct Inner {
-    sent: Vec<Outgoing>,
+    sent: Vec<Outgoing<'static>>,
     down: bool,
 }
 
 impl MemoryQueue {
     /// What was sent and not taken, the oldest first.
-    pub fn sent(&self) -> Vec<Outgoing> {
+    pub fn sent(&self) -> Vec<Outgoing<'static>> {
         locked(&self.inner).sent.clone()
     }
 
     /// Takes what was sent, the oldest first.
-    pub fn take(&self) -> Vec<Outgoing> {
+    pub fn take(&self) -> Vec<Outgoing<'static>> {
         std::mem::take(&mut locked(&self.inner).sent)
     }
 
@@ -35,12 +35,12 @@ impl MemoryQueue {
 }
 
 impl Queue for MemoryQueue {
-    async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+    async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         let mut inner = locked(&self.inner);
         if inner.down {
             return Err(QueueError::Unavailable(Box::new(SwitchedOff)));
         }
-        inner.sent.push(message);
+        inner.sent.push(Outgoing { body: message.body.into_owned().into(), ..message });
         Ok(())
     }
 }

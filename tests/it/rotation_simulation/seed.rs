@@ -89,7 +89,7 @@ fn shared(dice: Dice) -> Arc<Shared> {
 /// One sweep, and whatever of the queue comes now: in any order, and some of it again later.
 fn round(refreshers: &[Arc<Simulated>; 3], parking: &MemoryQueue, queue: &mut Vec<String>) {
     let shared = &refreshers[0].edge.shared;
-    queue.extend(parking.take().into_iter().map(|message| message.body));
+    queue.extend(parking.take().into_iter().map(|message| message.body.into_owned()));
     let mut calls = vec![None];
     for _ in 0..queue.len() {
         let which = usize::try_from(shared.dice.below(queue.len() as u64)).expect("small");

@@ -273,7 +273,7 @@ impl Edge for Clock {
 pub(super) struct Slow(pub(super) MemoryQueue, pub(super) World);
 
 impl Queue for Slow {
-    async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+    async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         self.1.0.pause().await;
         self.0.send(message).await
     }

@@ -82,7 +82,8 @@ impl World {
         let queue = SqsQueue::new(&self.account, url.clone());
         for (number, (group, body)) in Poisoned::of(events).messages.into_iter().enumerate() {
             let dedup = Some(number.to_string());
-            queue.send(Outgoing { body, group: Some(group.to_owned()), dedup }).await.expect("sent");
+            let message = Outgoing { group: Some(group.to_owned()), dedup, ..Outgoing::plain(body) };
+            queue.send(message).await.expect("sent");
         }
         url
     }

@@ -44,7 +44,7 @@ pub(crate) const WARM_LARGE: &str = "200 KB";
 const ACCEPTED: &str = "\"statusCode\":202";
 
 /// The receivers of webhooks: ours, the floor, and those peers that this machine can run.
-pub(crate) fn receivers(places: &Places, aws: &Endpoints) -> Result<Vec<Contender>, Box<dyn Error>> {
+pub(crate) fn receivers(places: &Places, aws: &Endpoints, asked: impl Fn(&str) -> bool) -> Vec<Contender> {
     let receiver = |name, command: Vec<PathBuf>, more: Vec<(&'static str, String)>, deployed| Contender {
         program: Program {
             name,
@@ -56,42 +56,48 @@ pub(crate) fn receivers(places: &Places, aws: &Endpoints) -> Result<Vec<Contende
         events: deliveries(),
     };
     let ours = [FLOOR, INGEST].map(|name| function(places, aws, name, deliveries(), ACCEPTED));
-    let node = prepared(NODE, || {
-        let folder = places.scratch.join("node");
-        copied(&places.project.join("tests/speed/peers/node"), &folder)?;
-        if !folder.join("node_modules").exists() {
-            run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(&folder))?;
-        }
-        run(Command::new("npm").args(["run", "build"]).current_dir(&folder))?;
-        let ric = folder.join("node_modules/aws-lambda-ric/bin/index.mjs");
-        let root = folder.join("dist");
-        // The client looks for the handler where it is started.
-        let started: [PathBuf; 4] = ["/usr/bin/env".into(), "-C".into(), root.clone(), "node".into()];
-        let command = started.into_iter().chain([ric, "index.handler".into()]).collect();
-        let more = vec![
-            ("LAMBDA_TASK_ROOT", text(&root)),
-            ("NODE_EXTRA_CA_CERTS", text(&places.authority)),
-            (
-                "PATH",
-                std::env::var_os("PATH").map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
-            ),
-        ];
-        Ok(receiver(NODE, command, more, Some(root.join("index.mjs"))))
+    let node = asked(NODE).then(|| {
+        prepared(NODE, || {
+            let folder = places.scratch.join("node");
+            copied(&places.project.join("tests/speed/peers/node"), &folder)?;
+            if !folder.join("node_modules").exists() {
+                run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(&folder))?;
+            }
+            run(Command::new("npm").args(["run", "build"]).current_dir(&folder))?;
+            let ric = folder.join("node_modules/aws-lambda-ric/bin/index.mjs");
+            let root = folder.join("dist");
+            // The client looks for the handler where it is started.
+            let started: [PathBuf; 4] = ["/usr/bin/env".into(), "-C".into(), root.clone(), "node".into()];
+            let command = started.into_iter().chain([ric, "index.handler".into()]).collect();
+            let more = vec![
+                ("LAMBDA_TASK_ROOT", text(&root)),
+                ("NODE_EXTRA_CA_CERTS", text(&places.authority)),
+                (
+                    "PATH",
+                    std::env::var_os("PATH")
+                        .map(|path| path.to_string_lossy().into_owned())
+                        .unwrap_or_default(),
+                ),
+            ];
+            Ok(receiver(NODE, command, more, Some(root.join("index.mjs"))))
+        })
     });
-    let python = prepared(PYTHON, || {
-        let (folder, source) =
-            (places.scratch.join("python"), places.project.join("tests/speed/peers/python"));
-        let interpreter = folder.join("bin/python");
-        if !interpreter.exists() {
-            run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-            let pip = ["-m", "pip", "install", "--quiet", "-r"];
-            run(Command::new(&interpreter).args(pip).arg(source.join("requirements.txt")))?;
-        }
-        let command = vec![interpreter, "-m".into(), "awslambdaric".into(), "app.handler".into()];
-        let more = vec![("PYTHONPATH", text(&source)), ("PYTHONDONTWRITEBYTECODE", String::new())];
-        Ok(receiver(PYTHON, command, more, None))
+    let python = asked(PYTHON).then(|| {
+        prepared(PYTHON, || {
+            let (folder, source) =
+                (places.scratch.join("python"), places.project.join("tests/speed/peers/python"));
+            let interpreter = folder.join("bin/python");
+            if !interpreter.exists() {
+                run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+                let pip = ["-m", "pip", "install", "--quiet", "-r"];
+                run(Command::new(&interpreter).args(pip).arg(source.join("requirements.txt")))?;
+            }
+            let command = vec![interpreter, "-m".into(), "awslambdaric".into(), "app.handler".into()];
+            let more = vec![("PYTHONPATH", text(&source)), ("PYTHONDONTWRITEBYTECODE", String::new())];
+            Ok(receiver(PYTHON, command, more, None))
+        })
     });
-    Ok(ours.into_iter().chain(node).chain(python).collect())
+    ours.into_iter().chain(node.flatten()).chain(python.flatten()).collect()
 }
 
 /// webhook-ingest alone.

@@ -39,9 +39,9 @@ struct Options {
     /// Warm invocations of each program with each event, in all.
     #[arg(long, default_value_t = 9_000)]
     warm: u32,
-    /// Leave out the programs whose name does not contain this.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Measure these programs only, such as `floor,webhook-ingest`.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Measure the binaries that are there, without building them anew.
     #[arg(long)]
     as_is: bool,
@@ -77,9 +77,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             options.write,
         );
     }
-    let mut contenders = receivers(&places, &aws)?;
+    let asked = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let mut contenders = receivers(&places, &aws, asked);
     contenders.extend(others(&places, &aws));
-    contenders.retain(|contender| contender.program.name.contains(&options.only));
+    contenders.retain(|contender| asked(contender.program.name));
     let share = Share::new(14);
     if share.is_none() {
         eprintln!("the share of a core is left out: this user may not make control groups");

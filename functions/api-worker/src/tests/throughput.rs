@@ -57,7 +57,7 @@ impl Table for Far {
 struct Nowhere;
 
 impl Queue for Nowhere {
-    async fn send(&self, _: Outgoing) -> Result<(), QueueError> {
+    async fn send(&self, _: Outgoing<'_>) -> Result<(), QueueError> {
         sleep(AWS).await;
         Ok(())
     }

@@ -223,7 +223,8 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
         let Some(queue) = &self.gitops else { return };
         let dedup = Some(ulid(self.edge.now(), self.edge.random()));
         let body = json!({ "attachment": id }).to_string();
-        if let Err(error) = queue.send(Outgoing { body, group: Some(id.to_string()), dedup }).await {
+        let call = Outgoing { group: Some(id.to_string()), dedup, ..Outgoing::plain(body) };
+        if let Err(error) = queue.send(call).await {
             tracing::warn!(error = %Causes(&error), "gitops-sync was not called");
         }
     }

@@ -52,7 +52,7 @@ async fn a_calls_queue_that_fails_does_not_fail_the_connect() {
 struct Stuck;
 
 impl Queue for Stuck {
-    async fn send(&self, _: Outgoing) -> Result<(), QueueError> {
+    async fn send(&self, _: Outgoing<'_>) -> Result<(), QueueError> {
         std::future::pending().await
     }
 }

@@ -164,7 +164,7 @@ impl Fifo {
 }
 
 impl Queue for Fifo {
-    async fn send(&self, message: Outgoing) -> Result<(), QueueError> {
+    async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         Asked::note(|before| Asked { sent_unasked: before.sent_unasked || !before.asked, ..before });
         let inner = self.inner.clone();
         let take = async move {

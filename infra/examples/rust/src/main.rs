@@ -71,7 +71,7 @@ async fn handle(message: &SqsMessage, calls: &impl Queue) -> Result<(), Error> {
         });
         // Calls of one credential are one group, so that a long row of them does not hold up the others.
         let group = Some(envelope.credentialid.to_string());
-        calls.send(Outgoing { body: call.to_string(), group, dedup: None }).await?;
+        calls.send(Outgoing { group, ..Outgoing::plain(call.to_string()) }).await?;
     }
     Ok(())
 }
