@@ -71,6 +71,11 @@ impl<L: Fn(&str) -> Option<String>> Settings<L> {
         self.parsed(name, unset)
     }
 
+    /// An address that may be missing.
+    pub fn optional_url(&mut self, name: &str) -> Option<Url> {
+        self.optional(name).map(|_| self.url(name))
+    }
+
     /// A whole number of seconds that must be there.
     pub fn seconds(&mut self, name: &str) -> SignedDuration {
         let unset = || Ok::<i64, std::num::ParseIntError>(0);

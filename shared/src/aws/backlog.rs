@@ -2,26 +2,27 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::ProvideErrorMetadata;
-use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use super::queue::{CAUSE, away, hidden_for};
-use super::{Account, client};
+use super::Account;
+use super::api::{self, Api};
+use super::queue::{CAUSE, Message, MessageAttribute, RECEIVES, Received, away, hidden_for};
 use crate::ports::{Attribute, Backlog, DeadLetter, Depth, Depths, QueueError};
 
 /// How long a take waits for a first message, in seconds. One that does not wait asks only some of the
 /// servers that a queue lies on
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>).
-const PATIENCE: i32 = 1;
+const PATIENCE: u8 = 1;
 
 /// A queue and its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct SqsBacklog {
-    client: Client,
+    api: Api,
     url: String,
     dead_url: String,
 }
@@ -29,24 +30,24 @@ pub struct SqsBacklog {
 impl SqsBacklog {
     /// The queue at `url`, whose dead letters go to `dead_url`.
     pub fn new(account: &Account, url: String, dead_url: String) -> Self {
-        Self { client: client!(account, aws_sdk_sqs), url, dead_url }
+        Self { api: Api::new(account, api::QUEUE), url, dead_url }
     }
 
     async fn depth(&self, url: &str) -> Result<Depth, QueueError> {
-        use QueueAttributeName::{
-            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
-            ApproximateNumberOfMessagesNotVisible,
-        };
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "PascalCase", default)]
+        struct Told {
+            attributes: HashMap<String, String>,
+        }
         let names = [
-            ApproximateNumberOfMessages,
-            ApproximateNumberOfMessagesNotVisible,
-            ApproximateNumberOfMessagesDelayed,
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
         ];
-        let asked = self.client.get_queue_attributes().queue_url(url);
-        let told = asked.set_attribute_names(Some(names.to_vec())).send().await.map_err(away)?;
-        let told = told.attributes.unwrap_or_default();
-        let [waiting, hidden, delayed] =
-            names.map(|name| told.get(&name).and_then(|count| count.parse().ok()).unwrap_or_default());
+        let question = json!({ "QueueUrl": url, "AttributeNames": names });
+        let told: Told = self.api.ask("GetQueueAttributes", &question).await.map_err(away)?;
+        let [waiting, hidden, delayed] = names
+            .map(|name| told.attributes.get(name).and_then(|count| count.parse().ok()).unwrap_or_default());
         Ok(Depth { waiting, hidden, delayed })
     }
 }
@@ -57,27 +58,27 @@ impl Backlog for SqsBacklog {
     }
 
     async fn take(&self, seconds: u32) -> Result<Vec<DeadLetter>, QueueError> {
-        let received = self
-            .client
-            .receive_message()
-            .queue_url(&self.dead_url)
-            .max_number_of_messages(10)
-            .wait_time_seconds(PATIENCE)
-            .visibility_timeout(hidden_for(seconds))
-            .message_attribute_names("All")
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .send()
-            .await
-            .map_err(away)?;
-        Ok(received.messages.unwrap_or_default().into_iter().filter_map(letter).collect())
+        let question = json!({
+            "QueueUrl": self.dead_url,
+            "MaxNumberOfMessages": 10,
+            "WaitTimeSeconds": PATIENCE,
+            "VisibilityTimeout": hidden_for(seconds),
+            "MessageAttributeNames": ["All"],
+            "MessageSystemAttributeNames": ["All"],
+        });
+        let attempt = std::time::Duration::from_secs(5);
+        let received: Received =
+            self.api.ask_for(attempt, "ReceiveMessage", &question).await.map_err(away)?;
+        Ok(received.messages.into_iter().map(letter).collect())
     }
 
     async fn put_back(&self, receipts: &[String]) -> Result<(), QueueError> {
         for receipts in receipts.chunks(10) {
             let shown = receipts.iter().map(async |receipt| {
-                let change = self.client.change_message_visibility().queue_url(&self.dead_url);
-                match change.receipt_handle(receipt).visibility_timeout(0).send().await {
-                    Err(error) if !is_over(error.code()) => Err(away(error)),
+                let what =
+                    json!({ "QueueUrl": self.dead_url, "ReceiptHandle": receipt, "VisibilityTimeout": 0 });
+                match self.api.tell("ChangeMessageVisibility", &what).await {
+                    Err(failure) if !is_over(failure.code()) => Err(away(failure)),
                     _ => Ok(()),
                 }
             });
@@ -87,33 +88,30 @@ impl Backlog for SqsBacklog {
     }
 
     async fn send_again(&self, letter: &DeadLetter) -> Result<(), QueueError> {
-        let mut message = self
-            .client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(&letter.body)
-            .set_message_group_id(letter.group.clone());
+        let mut message = json!({ "QueueUrl": self.url, "MessageBody": letter.body });
+        if let Some(group) = &letter.group {
+            message["MessageGroupId"] = json!(group);
+        }
         if self.url.ends_with(".fifo") {
             // Its own deduplication id would not do: within five minutes after it was first sent, SQS would
             // take the copy and drop it, and the letter would be lost when it is removed.
-            message = message.message_deduplication_id(&letter.id);
+            message["MessageDeduplicationId"] = json!(letter.id);
         }
-        for Attribute { name, kind, value } in &letter.attributes {
-            let attribute = MessageAttributeValue::builder().data_type(kind);
-            let attribute = if kind.starts_with("Binary") {
-                attribute.binary_value(Blob::new(value.clone()))
+        let beside = letter.attributes.iter().map(|Attribute { name, kind, value }| {
+            let value = if kind.starts_with("Binary") {
+                json!({ "DataType": kind, "BinaryValue": STANDARD.encode(value) })
             } else {
-                attribute.string_value(String::from_utf8_lossy(value))
+                json!({ "DataType": kind, "StringValue": String::from_utf8_lossy(value) })
             };
-            let attribute = attribute.build().map_err(|error| QueueError::Rejected(error.into()))?;
-            message = message.message_attributes(name, attribute);
-        }
-        message.send().await.map(drop).map_err(away)
+            (name.clone(), value)
+        });
+        message["MessageAttributes"] = Value::Object(beside.collect::<Map<_, _>>());
+        self.api.tell("SendMessage", &message).await.map_err(away)
     }
 
     async fn remove(&self, letter: &DeadLetter) -> Result<(), QueueError> {
-        let deletion = self.client.delete_message().queue_url(&self.dead_url);
-        deletion.receipt_handle(&letter.receipt).send().await.map(drop).map_err(away)
+        let what = json!({ "QueueUrl": self.dead_url, "ReceiptHandle": letter.receipt });
+        self.api.tell("DeleteMessage", &what).await.map_err(away)
     }
 }
 
@@ -122,32 +120,26 @@ fn is_over(code: Option<&str>) -> bool {
     matches!(code, Some("MessageNotInflight" | "ReceiptHandleIsInvalid" | "InvalidParameterValue"))
 }
 
-fn letter(message: Message) -> Option<DeadLetter> {
-    let told = message.attributes.unwrap_or_default();
-    let number = |name| told.get(&name).and_then(|text: &String| text.parse::<i64>().ok());
-    let mut beside = message.message_attributes.unwrap_or_default();
-    let cause = beside.remove(CAUSE).and_then(|cause| cause.string_value);
-    let sent_at = number(MessageSystemAttributeName::SentTimestamp).unwrap_or_default();
-    let receives = number(MessageSystemAttributeName::ApproximateReceiveCount).unwrap_or_default();
-    Some(DeadLetter {
-        id: message.message_id?,
-        body: message.body?,
-        cause,
+fn letter(message: Message) -> DeadLetter {
+    let (told, mut beside) = (message.attributes, message.message_attributes);
+    let number = |name| told.get(name).and_then(|text: &String| text.parse::<i64>().ok()).unwrap_or_default();
+    DeadLetter {
+        id: message.message_id,
+        body: message.body,
+        cause: beside.remove(CAUSE).and_then(|cause| cause.string_value),
         attributes: attributes(beside),
-        group: told.get(&MessageSystemAttributeName::MessageGroupId).cloned(),
-        sent_at: Timestamp::from_millisecond(sent_at).unwrap_or_default(),
-        receives: receives.try_into().unwrap_or_default(),
-        receipt: message.receipt_handle?,
-    })
+        group: told.get("MessageGroupId").cloned(),
+        sent_at: Timestamp::from_millisecond(number("SentTimestamp")).unwrap_or_default(),
+        receives: number(RECEIVES).try_into().unwrap_or_default(),
+        receipt: message.receipt_handle,
+    }
 }
 
-fn attributes(beside: HashMap<String, MessageAttributeValue>) -> Vec<Attribute> {
-    let attribute = |(name, value): (String, MessageAttributeValue)| Attribute {
-        name,
-        kind: value.data_type,
-        value: value
-            .binary_value
-            .map_or_else(|| value.string_value.unwrap_or_default().into_bytes(), Blob::into_inner),
+fn attributes(beside: HashMap<String, MessageAttribute>) -> Vec<Attribute> {
+    let attribute = |(name, value): (String, MessageAttribute)| {
+        let bytes = value.binary_value.and_then(|text| STANDARD.decode(text).ok());
+        let value_bytes = bytes.unwrap_or_else(|| value.string_value.unwrap_or_default().into_bytes());
+        Attribute { name, kind: value.data_type, value: value_bytes }
     };
     let mut all: Vec<_> = beside.into_iter().map(attribute).collect();
     all.sort_by(|one, two| one.name.cmp(&two.name));

@@ -1,13 +1,13 @@
 //! The port [`Queue`] on SQS.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::ProvideErrorMetadata;
-use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Account, client};
+use super::Account;
+use super::api::{self, Api, Failure};
 use crate::ports::{Inbox, Outgoing, Queue, QueueError};
 
 /// The message attribute that says why a message is a dead letter. SQS itself records no cause.
@@ -16,14 +16,14 @@ pub(super) const CAUSE: &str = "cause";
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
-    client: Client,
+    api: Api,
     url: String,
 }
 
 impl SqsQueue {
     /// The queue at `url`.
     pub fn new(account: &Account, url: String) -> Self {
-        Self { client: client!(account, aws_sdk_sqs), url }
+        Self { api: Api::new(account, api::QUEUE), url }
     }
 }
 
@@ -51,77 +51,101 @@ impl SqsQueue {
         self.receive_hidden(seconds, Some(0)).await
     }
 
-    async fn receive_hidden(&self, seconds: u8, hidden: Option<i32>) -> Result<Vec<Incoming>, QueueError> {
-        let received = self
-            .client
-            .receive_message()
-            .queue_url(&self.url)
-            .max_number_of_messages(10)
-            .message_attribute_names(CAUSE)
-            .wait_time_seconds(seconds.min(20).into())
-            .set_visibility_timeout(hidden)
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .customize()
-            .config_override(
-                aws_sdk_sqs::config::Config::builder().timeout_config(
-                    TimeoutConfig::builder()
-                        .operation_attempt_timeout(Duration::from_secs(u64::from(seconds) + 5))
-                        .build(),
-                ),
-            )
-            .send()
-            .await
-            .map_err(away)?;
-        let messages = received.messages.unwrap_or_default().into_iter();
-        let incoming = |message: aws_sdk_sqs::types::Message| {
-            let counted = message
-                .attributes
-                .as_ref()
-                .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
-            let receives = counted.and_then(|count| count.parse().ok()).unwrap_or(1);
-            let said = message.message_attributes.as_ref();
-            let cause = said.and_then(|all| all.get(CAUSE)?.string_value.clone());
-            Some(Incoming { body: message.body?, cause, receives, receipt: message.receipt_handle? })
+    async fn receive_hidden(&self, seconds: u8, hidden: Option<u32>) -> Result<Vec<Incoming>, QueueError> {
+        let mut question = json!({
+            "QueueUrl": self.url,
+            "MaxNumberOfMessages": 10,
+            "MessageAttributeNames": [CAUSE],
+            "MessageSystemAttributeNames": [RECEIVES],
+            "WaitTimeSeconds": seconds.min(20),
+        });
+        if let Some(hidden) = hidden {
+            question["VisibilityTimeout"] = json!(hidden);
+        }
+        let attempt = Duration::from_secs(u64::from(seconds) + 5);
+        let received: Received =
+            self.api.ask_for(attempt, "ReceiveMessage", &question).await.map_err(away)?;
+        let incoming = |mut message: Message| Incoming {
+            receives: message.attributes.get(RECEIVES).and_then(|count| count.parse().ok()).unwrap_or(1),
+            cause: message.message_attributes.remove(CAUSE).and_then(|cause| cause.string_value),
+            body: message.body,
+            receipt: message.receipt_handle,
         };
-        Ok(messages.filter_map(incoming).collect())
+        Ok(received.messages.into_iter().map(incoming).collect())
     }
 
     /// Removes a received message for good.
     pub async fn delete(&self, message: &Incoming) -> Result<(), QueueError> {
-        let deletion = self.client.delete_message().queue_url(&self.url).receipt_handle(&message.receipt);
-        deletion.send().await.map(drop).map_err(away)
+        let what = json!({ "QueueUrl": self.url, "ReceiptHandle": message.receipt });
+        self.api.tell("DeleteMessage", &what).await.map_err(away)
     }
 }
 
+/// The messages of an answer; where there are none it has no such member.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Received {
+    pub(super) messages: Vec<Message>,
+}
+
+/// A message as SQS hands it out.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Message {
+    pub(super) message_id: String,
+    pub(super) receipt_handle: String,
+    pub(super) body: String,
+    #[serde(default)]
+    pub(super) attributes: HashMap<String, String>,
+    #[serde(default)]
+    pub(super) message_attributes: HashMap<String, MessageAttribute>,
+}
+
+/// What stands beside a message's body.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct MessageAttribute {
+    pub(super) data_type: String,
+    pub(super) string_value: Option<String>,
+    /// In base64.
+    pub(super) binary_value: Option<String>,
+}
+
+/// How often a message was received.
+pub(super) const RECEIVES: &str = "ApproximateReceiveCount";
+
 impl Queue for SqsQueue {
     async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
-        let sent = self
-            .client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(message.body.into_owned())
-            .set_message_group_id(message.group)
-            .set_message_deduplication_id(message.dedup)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(()),
-            // Only a message that SQS calls malformed is beyond help. A missing permission, a missing
-            // queue or a throttle is our side's fault and may be mended while the sender tries again.
-            Err(error) => match error.code() {
-                Some("InvalidMessageContents" | "InvalidParameterValue") => {
-                    Err(QueueError::Rejected(error.into()))
-                }
-                _ => Err(QueueError::Unavailable(error.into())),
-            },
+        // The body is escaped right into the request: it may be a megabyte.
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Message<'a> {
+            queue_url: &'a str,
+            message_body: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message_group_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message_deduplication_id: Option<&'a str>,
         }
+        let message = Message {
+            queue_url: &self.url,
+            message_body: &message.body,
+            message_group_id: message.group.as_deref(),
+            message_deduplication_id: message.dedup.as_deref(),
+        };
+        // Only a message that SQS calls malformed is beyond help. A missing permission, a missing queue or a
+        // throttle is our side's fault and may be mended while the sender tries again.
+        self.api.tell("SendMessage", &message).await.map_err(|failure| match failure.code() {
+            Some("InvalidMessageContents" | "InvalidParameterValue") => QueueError::Rejected(failure.into()),
+            _ => away(failure),
+        })
     }
 }
 
 /// The queue that wakes a function, with its dead-letter queue.
 #[derive(Debug, Clone)]
 pub struct SqsInbox {
-    client: Client,
+    api: Api,
     url: String,
     dead_url: String,
 }
@@ -129,31 +153,30 @@ pub struct SqsInbox {
 impl SqsInbox {
     /// The queue at `url`, whose dead letters go to `dead_url`.
     pub fn new(account: &Account, url: impl Into<String>, dead_url: impl Into<String>) -> Self {
-        Self { client: client!(account, aws_sdk_sqs), url: url.into(), dead_url: dead_url.into() }
+        Self { api: Api::new(account, api::QUEUE), url: url.into(), dead_url: dead_url.into() }
     }
 }
 
 impl Inbox for SqsInbox {
     async fn hide(&self, receipt: &str, seconds: u32) -> Result<(), QueueError> {
-        let change = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt);
-        let changed = change.visibility_timeout(hidden_for(seconds)).send().await;
-        changed.map(drop).map_err(away)
+        let what = json!({
+            "QueueUrl": self.url, "ReceiptHandle": receipt, "VisibilityTimeout": hidden_for(seconds),
+        });
+        self.api.tell("ChangeMessageVisibility", &what).await.map_err(away)
     }
 
     async fn bury(&self, body: &str, cause: &str) -> Result<(), QueueError> {
-        let attribute = MessageAttributeValue::builder().data_type("String").string_value(cause).build();
-        let attribute = attribute.map_err(|error| QueueError::Rejected(error.into()))?;
-        let message = self.client.send_message().queue_url(&self.dead_url).message_body(body);
-        let sent = message.message_attributes(CAUSE, attribute).send().await;
-        sent.map(drop).map_err(away)
+        let cause = json!({ CAUSE: {"DataType": "String", "StringValue": cause} });
+        let what = json!({ "QueueUrl": self.dead_url, "MessageBody": body, "MessageAttributes": cause });
+        self.api.tell("SendMessage", &what).await.map_err(away)
     }
 }
 
 /// For how long a message is hidden: SQS allows twelve hours at most.
-pub(super) fn hidden_for(seconds: u32) -> i32 {
-    i32::try_from(seconds.min(43_200)).unwrap_or(43_200)
+pub(super) fn hidden_for(seconds: u32) -> u32 {
+    seconds.min(43_200)
 }
 
-pub(super) fn away(error: impl std::error::Error + Send + Sync + 'static) -> QueueError {
-    QueueError::Unavailable(error.into())
+pub(super) fn away(failure: Failure) -> QueueError {
+    QueueError::Unavailable(failure.into())
 }

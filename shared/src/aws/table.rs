@@ -3,166 +3,112 @@
 mod expression;
 mod item;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, PutRequest, ReturnValue, TransactWriteItem, Update, WriteRequest,
-};
-use expression::Words;
-use item::{attributes, decode_cursor, encode_cursor, item, key_item};
+use std::collections::HashMap;
 
-use super::{Account, client};
-use crate::ports::{Attributes, Cursor, Key, Page, Query, Table, TableError, Write};
+use expression::Words;
+use item::{Item, attributes, decode_cursor, encode_cursor, item, key_item};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::{self, Api, Failure};
+use super::{Account, Host};
+use crate::ports::{Attributes, Cursor, Edge as _, Key, Page, Query, Table, TableError, Write};
 
 /// One table, with the indexes `due`, `listing` and `recent`.
 #[derive(Debug, Clone)]
 pub struct DynamoTable {
-    client: Client,
+    api: Api,
     name: String,
+}
+
+/// What DynamoDB answers; what is not asked for is not there.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Answer {
+    item: Option<Item>,
+    items: Vec<Item>,
+    attributes: Item,
+    last_evaluated_key: Option<Item>,
+    unprocessed_items: HashMap<String, Vec<Value>>,
 }
 
 impl DynamoTable {
     /// The table called `name`.
     pub fn new(account: &Account, name: String) -> Self {
-        Self { client: client!(account, aws_sdk_dynamodb), name }
+        Self { api: Api::new(account, api::TABLE), name }
     }
 
-    async fn write_one(&self, write: Write) -> Result<(), TableError> {
-        match write {
-            Write::Put { key, attributes, condition } => {
-                let mut words = Words::default();
-                let condition = words.condition(&condition);
-                self.client
-                    .put_item()
-                    .table_name(&self.name)
-                    .set_item(Some(item(&key, &attributes)))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(words.names())
-                    .set_expression_attribute_values(words.values())
-                    .send()
-                    .await
-                    .map_err(classify)?;
-            }
-            Write::Update { key, set, remove, condition } => {
-                let mut words = Words::default();
-                let update = words.update(&set, &remove);
-                let condition = words.condition(&condition);
-                self.client
-                    .update_item()
-                    .table_name(&self.name)
-                    .set_key(Some(key_item(&key)))
-                    .update_expression(update)
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(words.names())
-                    .set_expression_attribute_values(words.values())
-                    .send()
-                    .await
-                    .map_err(classify)?;
-            }
-            Write::Delete { key, condition } => {
-                let mut words = Words::default();
-                let condition = words.condition(&condition);
-                self.client
-                    .delete_item()
-                    .table_name(&self.name)
-                    .set_key(Some(key_item(&key)))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(words.names())
-                    .set_expression_attribute_values(words.values())
-                    .send()
-                    .await
-                    .map_err(classify)?;
-            }
-        }
-        Ok(())
+    async fn ask(&self, operation: &str, question: &Value) -> Result<Answer, TableError> {
+        self.api.ask(operation, question).await.map_err(classify)
     }
 
-    fn transact_item(&self, write: Write) -> Result<TransactWriteItem, TableError> {
-        let rejected = |error| TableError::Rejected(Box::new(error) as Box<_>);
+    /// The operation that does it, and what is asked: alone, or as a part of a transaction.
+    fn asked(&self, write: &Write) -> (&'static str, Value) {
         let mut words = Words::default();
-        let built = TransactWriteItem::builder();
-        Ok(match write {
+        let (operation, mut asked) = match write {
             Write::Put { key, attributes, condition } => {
-                let condition = words.condition(&condition);
-                let put = Put::builder()
-                    .table_name(&self.name)
-                    .set_item(Some(item(&key, &attributes)))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(words.names())
-                    .set_expression_attribute_values(words.values());
-                built.put(put.build().map_err(rejected)?).build()
+                let condition = words.condition(condition);
+                ("Put", json!({ "Item": item(key, attributes), "ConditionExpression": condition }))
             }
             Write::Update { key, set, remove, condition } => {
-                let update = words.update(&set, &remove);
-                let condition = words.condition(&condition);
-                let update = Update::builder()
-                    .table_name(&self.name)
-                    .set_key(Some(key_item(&key)))
-                    .update_expression(update)
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(words.names())
-                    .set_expression_attribute_values(words.values());
-                built.update(update.build().map_err(rejected)?).build()
+                let update = words.update(set, remove);
+                let condition = words.condition(condition);
+                let key = key_item(key);
+                let asked =
+                    json!({ "Key": key, "UpdateExpression": update, "ConditionExpression": condition });
+                ("Update", asked)
             }
             Write::Delete { key, condition } => {
-                let condition = words.condition(&condition);
-                let delete = Delete::builder()
-                    .table_name(&self.name)
-                    .set_key(Some(key_item(&key)))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_names(words.names())
-                    .set_expression_attribute_values(words.values());
-                built.delete(delete.build().map_err(rejected)?).build()
+                let condition = words.condition(condition);
+                ("Delete", json!({ "Key": key_item(key), "ConditionExpression": condition }))
             }
-        })
+        };
+        asked["TableName"] = json!(self.name);
+        words.define(&mut asked);
+        (operation, asked)
     }
 }
 
 impl Table for DynamoTable {
     async fn get(&self, key: &Key) -> Result<Option<Attributes>, TableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(key_item(key)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
+        let question = json!({ "TableName": self.name, "Key": key_item(key), "ConsistentRead": true });
+        let found = self.ask("GetItem", &question).await?;
         found.item.map(|item| attributes(item).map(|(_, attributes)| attributes)).transpose()
     }
 
     async fn query(&self, query: &Query, limit: u32, after: Option<&Cursor>) -> Result<Page, TableError> {
-        let request = self.client.query().table_name(&self.name);
-        let request = match query {
-            Query::Partition { pk, prefix } => request
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.clone())),
-            Query::Due { shard, until } => request
-                .index_name("due")
-                .key_condition_expression("due_shard = :shard AND due_at <= :until")
-                .expression_attribute_values(":shard", AttributeValue::S(shard.clone()))
-                .expression_attribute_values(":until", AttributeValue::N(until.to_string())),
-            Query::Listing(name) => request
-                .index_name("listing")
-                .key_condition_expression("listing = :listing")
-                .expression_attribute_values(":listing", AttributeValue::S(name.clone())),
-            Query::Recent(name) => request
-                .index_name("recent")
-                .scan_index_forward(false)
-                .key_condition_expression("recent_of = :recent")
-                .expression_attribute_values(":recent", AttributeValue::S(name.clone())),
+        let mut question = match query {
+            Query::Partition { pk, prefix } => json!({
+                "ConsistentRead": true,
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+                "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
+            }),
+            Query::Due { shard, until } => json!({
+                "IndexName": "due",
+                "KeyConditionExpression": "due_shard = :shard AND due_at <= :until",
+                "ExpressionAttributeValues": {":shard": {"S": shard}, ":until": {"N": until.to_string()}},
+            }),
+            Query::Listing(name) => json!({
+                "IndexName": "listing",
+                "KeyConditionExpression": "listing = :listing",
+                "ExpressionAttributeValues": {":listing": {"S": name}},
+            }),
+            Query::Recent(name) => json!({
+                "IndexName": "recent",
+                "ScanIndexForward": false,
+                "KeyConditionExpression": "recent_of = :recent",
+                "ExpressionAttributeValues": {":recent": {"S": name}},
+            }),
         };
-        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let start = after.map(decode_cursor).transpose()?;
-        let page = request.limit(limit).set_exclusive_start_key(start).send().await.map_err(classify)?;
-        let items = page.items.unwrap_or_default().into_iter().map(attributes).collect::<Result<_, _>>()?;
-        Ok(Page {
-            items,
-            next: page.last_evaluated_key.filter(|key| !key.is_empty()).map(encode_cursor).transpose()?,
-        })
+        question["TableName"] = json!(self.name);
+        question["Limit"] = json!(limit);
+        if let Some(after) = after {
+            question["ExclusiveStartKey"] = json!(decode_cursor(after)?);
+        }
+        let page = self.ask("Query", &question).await?;
+        let items = page.items.into_iter().map(attributes).collect::<Result<_, _>>()?;
+        let next = page.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok(Page { items, next: next.map(encode_cursor).transpose()? })
     }
 
     async fn add(
@@ -174,50 +120,44 @@ impl Table for DynamoTable {
     ) -> Result<Attributes, TableError> {
         let mut words = Words::default();
         let update = words.addition(attribute, by, &set);
-        let added = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key_item(key)))
-            .update_expression(update)
-            .set_expression_attribute_names(words.names())
-            .set_expression_attribute_values(words.values())
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .map_err(classify)?;
-        attributes(added.attributes.unwrap_or_default()).map(|(_, attributes)| attributes)
+        let mut question = json!({
+            "TableName": self.name, "Key": key_item(key), "UpdateExpression": update, "ReturnValues": "ALL_NEW",
+        });
+        words.define(&mut question);
+        let added = self.ask("UpdateItem", &question).await?;
+        attributes(added.attributes).map(|(_, attributes)| attributes)
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), TableError> {
-        if writes.len() == 1 {
-            for write in writes {
-                self.write_one(write).await?;
-            }
-            return Ok(());
+        if let [write] = &*writes {
+            let (operation, question) = self.asked(write);
+            return self.ask(&format!("{operation}Item"), &question).await.map(drop);
         }
-        let items = writes.into_iter().map(|write| self.transact_item(write)).collect::<Result<_, _>>()?;
-        self.client.transact_write_items().set_transact_items(Some(items)).send().await.map_err(|error| {
-            let failed = error.as_service_error().filter(|e| e.is_transaction_canceled_exception()).is_some();
-            if failed && refused(&error) { TableError::Refused } else { classify(error) }
-        })?;
-        Ok(())
+        let items: Vec<_> = writes
+            .iter()
+            .map(|write| {
+                let (operation, asked) = self.asked(write);
+                json!({ operation: asked })
+            })
+            .collect();
+        // A second try with the same token is the same transaction.
+        let token = hex::encode(Host.random::<16>());
+        let question = json!({ "TransactItems": items, "ClientRequestToken": token });
+        let written = self.api.tell("TransactWriteItems", &question).await;
+        written.map_err(|failure| if is_refused(&failure) { TableError::Refused } else { classify(failure) })
     }
 
     async fn put_all(&self, items: Vec<(Key, Attributes)>) -> Result<(), TableError> {
-        let request = |(key, attributes): &(Key, Attributes)| {
-            let put = PutRequest::builder().set_item(Some(item(key, attributes))).build();
-            let put = put.map_err(|error| TableError::Rejected(error.into()))?;
-            Ok(WriteRequest::builder().put_request(put).build())
-        };
-        let mut left: Vec<_> = items.iter().map(request).collect::<Result<_, TableError>>()?;
+        let request =
+            |(key, attributes): &(Key, Attributes)| json!({"PutRequest": {"Item": item(key, attributes)}});
+        let mut left: Vec<Value> = items.iter().map(request).collect();
         let mut refusals = 0;
         while !left.is_empty() {
             let batch = left.split_off(left.len().saturating_sub(MOST_IN_A_BATCH));
             let asked = batch.len();
-            let written = self.client.batch_write_item().request_items(&self.name, batch).send().await;
-            let undone = written.map_err(classify)?.unprocessed_items.unwrap_or_default().remove(&self.name);
-            let undone = undone.unwrap_or_default();
+            let question = json!({"RequestItems": {&self.name: batch}});
+            let mut written = self.ask("BatchWriteItem", &question).await?;
+            let undone = written.unprocessed_items.remove(&self.name).unwrap_or_default();
             refusals += u32::from(undone.len() == asked);
             if refusals > MOST_REFUSALS {
                 return Err(TableError::Unavailable("the table takes no more of a batch".into()));
@@ -234,33 +174,23 @@ const MOST_IN_A_BATCH: usize = 25;
 /// How often a whole batch may come back untouched.
 const MOST_REFUSALS: u32 = 3;
 
-type TransactError = SdkError<aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError>;
-
 /// A transaction is refused by a condition, or by another transaction on the same item. Only the first
 /// is an answer; the second is worth another try.
-fn refused(error: &TransactError) -> bool {
-    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError::TransactionCanceledException;
-    match error.as_service_error() {
-        Some(TransactionCanceledException(cancelled)) => cancelled
-            .cancellation_reasons()
-            .iter()
-            .any(|reason| reason.code() == Some("ConditionalCheckFailed")),
-        _ => false,
-    }
+fn is_refused(failure: &Failure) -> bool {
+    let Failure::Refused(refusal) = failure else { return false };
+    let reasons = refusal.body.get("CancellationReasons").and_then(Value::as_array);
+    let mut reasons = reasons.into_iter().flatten();
+    failure.code() == Some("TransactionCanceledException")
+        && reasons.any(|reason| reason["Code"] == "ConditionalCheckFailed")
 }
 
-fn classify<E, R>(error: SdkError<E, R>) -> TableError
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
-    match code {
-        "ConditionalCheckFailedException" => TableError::Refused,
-        "ValidationException" | "AccessDeniedException" | "ResourceNotFoundException" => {
-            TableError::Rejected(Box::new(error))
+fn classify(failure: Failure) -> TableError {
+    match failure.code() {
+        Some("ConditionalCheckFailedException") => TableError::Refused,
+        Some("ValidationException" | "AccessDeniedException" | "ResourceNotFoundException") => {
+            TableError::Rejected(failure.into())
         }
-        _ => TableError::Unavailable(Box::new(error)),
+        _ => TableError::Unavailable(failure.into()),
     }
 }
 

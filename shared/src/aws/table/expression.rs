@@ -1,8 +1,6 @@
 //! Conditions and updates in DynamoDB's expression language.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::item::{Item, to_aws};
 use crate::ports::{Attributes, Condition};
@@ -10,14 +8,14 @@ use crate::ports::{Attributes, Condition};
 /// The placeholders of one request's expressions.
 #[derive(Default)]
 pub(super) struct Words {
-    names: HashMap<String, String>,
+    names: Map<String, Value>,
     values: Item,
 }
 
 impl Words {
     fn name(&mut self, name: &str) -> String {
         let word = format!("#{}", name.replace('-', "_"));
-        self.names.insert(word.clone(), name.to_owned());
+        self.names.insert(word.clone(), Value::from(name));
         word
     }
 
@@ -75,12 +73,16 @@ impl Words {
         if set.is_empty() { add } else { format!("{add} {}", self.update(set, &[])) }
     }
 
-    pub(super) fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
-    }
-
-    pub(super) fn values(&self) -> Option<Item> {
-        (!self.values.is_empty()).then(|| self.values.clone())
+    /// Says in a question what its placeholders stand for. DynamoDB refuses what is not used, and null.
+    pub(super) fn define(self, question: &mut Value) {
+        let Value::Object(question) = question else { return };
+        question.retain(|_, value| !value.is_null());
+        let defined = [("ExpressionAttributeNames", self.names), ("ExpressionAttributeValues", self.values)];
+        for (field, words) in defined {
+            if !words.is_empty() {
+                question.insert(field.to_owned(), Value::Object(words));
+            }
+        }
     }
 }
 

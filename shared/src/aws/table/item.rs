@@ -1,19 +1,19 @@
-//! Items: attributes here, attribute values there.
+//! Items: attributes here, there attribute values with their types
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html>).
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value, json};
 
 use crate::ports::{Attributes, Cursor, Key, TableError};
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(super) type Item = Map<String, Value>;
 
 pub(super) fn key_item(key: &Key) -> Item {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    HashMap::from([("pk".to_owned(), text(&key.pk)), ("sk".to_owned(), text(&key.sk))])
+    [("pk", &key.pk), ("sk", &key.sk)]
+        .map(|(name, text)| (name.to_owned(), json!({"S": text})))
+        .into_iter()
+        .collect()
 }
 
 pub(super) fn item(key: &Key, attributes: &Attributes) -> Item {
@@ -23,8 +23,8 @@ pub(super) fn item(key: &Key, attributes: &Attributes) -> Item {
 }
 
 pub(super) fn attributes(mut item: Item) -> Result<(Key, Attributes), TableError> {
-    let mut text = |name: &str| match item.remove(name) {
-        Some(AttributeValue::S(text)) => Ok(text),
+    let mut text = |name: &str| match item.remove(name).map(from_aws) {
+        Some(Ok(Value::String(text))) => Ok(text),
         _ => Err(TableError::Unreadable(format!("{name} is not a text"))),
     };
     let key = Key { pk: text("pk")?, sk: text("sk")? };
@@ -35,31 +35,37 @@ pub(super) fn attributes(mut item: Item) -> Result<(Key, Attributes), TableError
     Ok((key, attributes))
 }
 
-pub(super) fn to_aws(value: &Value) -> AttributeValue {
+pub(super) fn to_aws(value: &Value) -> Value {
     match value {
-        Value::Null => AttributeValue::Null(true),
-        Value::Bool(truth) => AttributeValue::Bool(*truth),
-        Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::String(text) => AttributeValue::S(text.clone()),
-        Value::Array(list) => AttributeValue::L(list.iter().map(to_aws).collect()),
+        Value::Null => json!({"NULL": true}),
+        Value::Bool(truth) => json!({"BOOL": truth}),
+        Value::Number(number) => json!({"N": number.to_string()}),
+        Value::String(text) => json!({"S": text}),
+        Value::Array(list) => json!({"L": list.iter().map(to_aws).collect::<Vec<_>>()}),
         Value::Object(map) => {
-            AttributeValue::M(map.iter().map(|(name, value)| (name.clone(), to_aws(value))).collect())
+            json!({"M": map.iter().map(|(name, value)| (name.clone(), to_aws(value))).collect::<Item>()})
         }
     }
 }
 
-fn from_aws(value: AttributeValue) -> Result<Value, TableError> {
-    Ok(match value {
-        AttributeValue::Null(_) => Value::Null,
-        AttributeValue::Bool(truth) => Value::Bool(truth),
-        AttributeValue::N(number) => Value::Number(
+fn from_aws(value: Value) -> Result<Value, TableError> {
+    let typed = match value {
+        Value::Object(typed) => typed.into_iter().next(),
+        _ => None,
+    };
+    let Some((kind, value)) = typed else {
+        return Err(TableError::Unreadable("an attribute has no type".to_owned()));
+    };
+    Ok(match (&*kind, value) {
+        ("NULL", _) => Value::Null,
+        ("S" | "BOOL", value @ (Value::String(_) | Value::Bool(_))) => value,
+        ("N", Value::String(number)) => Value::Number(
             number
                 .parse::<Number>()
                 .map_err(|_| TableError::Unreadable("a number has no form of one".to_owned()))?,
         ),
-        AttributeValue::S(text) => Value::String(text),
-        AttributeValue::L(list) => Value::Array(list.into_iter().map(from_aws).collect::<Result<_, _>>()?),
-        AttributeValue::M(map) => Value::Object(
+        ("L", Value::Array(list)) => Value::Array(list.into_iter().map(from_aws).collect::<Result<_, _>>()?),
+        ("M", Value::Object(map)) => Value::Object(
             map.into_iter()
                 .map(|(name, value)| Ok((name, from_aws(value)?)))
                 .collect::<Result<_, TableError>>()?,
