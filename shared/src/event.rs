@@ -141,8 +141,9 @@ impl Delivery<'_> {
     /// Wraps the delivery.
     pub fn envelope(&self) -> Enveloped {
         let body = self.verified.body();
-        let json = std::str::from_utf8(body).ok().filter(|text| fits_a_queue(text) && is_json(text));
-        let routing: Routing = json.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let text = std::str::from_utf8(body).ok().filter(|text| fits_a_queue(text));
+        let (json, routing) = text.and_then(read).unzip();
+        let routing: Routing = routing.unwrap_or_default();
         let id = digest(self.credential, body);
         let repository = routing.repository.as_ref();
         let group = repository.and_then(|r| name(&r.uuid)).unwrap_or(self.credential.as_str());
@@ -242,14 +243,19 @@ fn queue_name(group: &str) -> String {
     }
 }
 
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok()
+/// What routing needs of a body, if it is JSON. It is read once, and again only where there is something else
+/// than it needs.
+fn read(text: &str) -> Option<(&str, Routing)> {
+    let routing = serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str::<&RawValue>(text).map(|_| Routing::default()));
+    Some((text, routing.ok()?))
 }
 
 /// SQS refuses the two noncharacters U+FFFE and U+FFFF, which JSON allows inside a text. (The other
 /// characters it refuses are control characters, which JSON wants escaped.)
 pub(crate) fn fits_a_queue(text: &str) -> bool {
-    !text.contains(['\u{FFFE}', '\u{FFFF}'])
+    // Both begin with the same byte, which few texts have: looking for that alone is many times as quick.
+    !text.as_bytes().contains(&0xEF) || !text.contains(['\u{FFFE}', '\u{FFFF}'])
 }
 
 #[cfg(test)]
