@@ -2,7 +2,7 @@
 
 use api_worker::{Function, Learnt, Rounds, Worker};
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
-use bucketwheel::bitbucket::Api;
+use bucketwheel::bitbucket::{Api, Trust};
 use bucketwheel::metric::Tally;
 use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
@@ -26,6 +26,7 @@ async fn main() -> Result<(), Error> {
     let secret_days = settings.number("BUCKETWHEEL_HOOK_SECRET_DAYS");
     let list_hours = settings.number("BUCKETWHEEL_REPOSITORY_LIST_HOURS");
     let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
+    let trust = Trust::in_place(settings.certificates("SSL_CERT_FILE").as_deref());
     settings.finish()?;
 
     let secrets = &Secrets::new(&account);
@@ -40,7 +41,7 @@ async fn main() -> Result<(), Error> {
         edge: Host,
         access_ring: secrets.keyring(&access_ring).await?,
         hook_ring: secrets.keyring(&hook_ring).await?,
-        api: Api::new(api)?,
+        api: Api::new(api, &trust)?,
         public_url,
         limits: Limits { per_hour },
         learnt: Learnt::default(),

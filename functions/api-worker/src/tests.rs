@@ -5,7 +5,7 @@ mod hooks;
 mod repositories;
 mod throughput;
 
-use bucketwheel::bitbucket::Api;
+use bucketwheel::bitbucket::{Api, Trust};
 use bucketwheel::call::{CallId, Outcome};
 use bucketwheel::credential::{Credential, CredentialId, Kind, Scopes};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
@@ -47,7 +47,7 @@ impl World {
             edge: MemoryEdge::new("2026-11-21T05:10:00Z".parse().expect("a time"), 7),
             access_ring: ring(),
             hook_ring: ring(),
-            api: Api::new(sandbox.url().parse().expect("an address")).expect("a client"),
+            api: Api::new(sandbox.url().parse().expect("an address"), &Trust::default()).expect("a client"),
             public_url: "https://bw.example".parse().expect("an address"),
             limits: Limits { per_hour: 1_000 },
             learnt: Learnt::default(),

@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
-use bucketwheel::bitbucket::{Api, Oauth};
+use bucketwheel::bitbucket::{Api, Oauth, Trust};
 use bucketwheel::{config, telemetry};
 use lambda_http::Error;
 use oauth_callback::{Connect, router};
@@ -21,6 +21,7 @@ async fn main() -> Result<(), Error> {
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
     let site = settings.url("BUCKETWHEEL_BITBUCKET_URL");
     let api = settings.url("BUCKETWHEEL_BITBUCKET_API_URL");
+    let trust = Trust::in_place(settings.certificates("SSL_CERT_FILE").as_deref());
     settings.finish()?;
 
     let secrets = Secrets::new(&account);
@@ -30,8 +31,8 @@ async fn main() -> Result<(), Error> {
         edge: Host,
         access_ring: secrets.keyring(&access_ring).await?,
         refresh_ring: secrets.keyring(&refresh_ring).await?,
-        oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
-        api: Api::new(api)?,
+        oauth: Oauth::new(site, secrets.json(&app_secret).await?, &trust)?,
+        api: Api::new(api, &trust)?,
         public_url,
     };
     let rings = [connect.access_ring.clone(), connect.refresh_ring.clone()];

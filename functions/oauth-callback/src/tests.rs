@@ -6,7 +6,7 @@ mod entry;
 mod follow;
 
 use axum::serve;
-use bucketwheel::bitbucket::{Api, Consumer, Oauth};
+use bucketwheel::bitbucket::{Api, Consumer, Oauth, Trust};
 use bucketwheel::connect::{Link, Ticket};
 use bucketwheel::credential::{Credential, CredentialId, Kind, Scopes};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
@@ -70,8 +70,8 @@ impl<T: Table + Clone + 'static> World<T> {
             edge: edge.clone(),
             access_ring: ring(),
             refresh_ring: ring(),
-            oauth: Oauth::new(bitbucket.clone(), consumer).expect("a client"),
-            api: Api::new(bitbucket).expect("a client"),
+            oauth: Oauth::new(bitbucket.clone(), consumer, &Trust::default()).expect("a client"),
+            api: Api::new(bitbucket, &Trust::default()).expect("a client"),
             public_url: base.parse().expect("an address"),
         };
         tokio::spawn(async move { serve(listener, router(connect)).await });

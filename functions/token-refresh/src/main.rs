@@ -1,7 +1,7 @@
 //! Wiring of token-refresh: settings, adapters, and the Lambda runtime.
 
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsQueue};
-use bucketwheel::bitbucket::{Api, Oauth};
+use bucketwheel::bitbucket::{Api, Oauth, Trust};
 use bucketwheel::rotation::Terms;
 use bucketwheel::{config, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -24,6 +24,7 @@ async fn main() -> Result<(), Error> {
     let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let grace = settings.seconds("BUCKETWHEEL_GRACE_WINDOW");
     let lockout = settings.seconds("BUCKETWHEEL_LOCKOUT");
+    let trust = Trust::in_place(settings.certificates("SSL_CERT_FILE").as_deref());
     settings.finish()?;
     let secrets = &Secrets::new(&account);
     let refresher = &Refresher {
@@ -31,8 +32,8 @@ async fn main() -> Result<(), Error> {
         events: SqsQueue::new(&account, events),
         parking: SqsQueue::new(&account, parking),
         edge: Host,
-        oauth: Oauth::new(site, secrets.json(&app_secret).await?)?,
-        api: Api::new(api)?,
+        oauth: Oauth::new(site, secrets.json(&app_secret).await?, &trust)?,
+        api: Api::new(api, &trust)?,
         limits: bucketwheel::store::budget::Limits { per_hour },
         access_ring: secrets.keyring(&access_ring).await?,
         refresh_ring: secrets.keyring(&refresh_ring).await?,

@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 use url::Url;
 
-use super::{NoClient, TIME_OUT, client};
+use super::{NoClient, TIME_OUT, Trust, client};
 use crate::call::{Answer, ApiPath, Method, Wire};
 use crate::credential::Scopes;
 use crate::ports::{Probe, Unasked};
@@ -56,11 +56,11 @@ pub enum SendError {
 
 impl Api {
     /// The API at `base` (<https://api.bitbucket.org>).
-    pub fn new(base: Url) -> Result<Self, NoClient> {
+    pub fn new(base: Url, trust: &Trust) -> Result<Self, NoClient> {
         // A kept connection may be closed by the peer just as it is used again, which the HTTP library
         // answers by sending once more. Reads may be sent twice; mutations get connections of their own.
-        let reads = client(Policy::none())?.build().map_err(NoClient)?;
-        let writes = client(Policy::none())?.pool_max_idle_per_host(0).build().map_err(NoClient)?;
+        let reads = client(Policy::none(), trust)?.build().map_err(NoClient)?;
+        let writes = client(Policy::none(), trust)?.pool_max_idle_per_host(0).build().map_err(NoClient)?;
         Ok(Self { reads, writes, base })
     }
 

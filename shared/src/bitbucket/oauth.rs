@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
 
-use super::{NoClient, client};
+use super::{NoClient, Trust, client};
 use crate::connect::Ticket;
 use crate::ports::TokenEndpoint;
 use crate::rotation::SPEND;
@@ -33,10 +33,10 @@ pub struct Oauth {
 impl Oauth {
     /// The endpoint at `site` (<https://bitbucket.org>). Redirects are not followed and nothing is
     /// retried: a refresh token is spent by one request, or by none.
-    pub fn new(site: Url, consumer: Consumer) -> Result<Self, NoClient> {
+    pub fn new(site: Url, consumer: Consumer, trust: &Trust) -> Result<Self, NoClient> {
         // A kept connection may be closed by the peer just as it is used again, which the HTTP library
         // answers by sending once more.
-        let client = client(Policy::none())?.pool_max_idle_per_host(0).timeout(SPEND.unsigned_abs());
+        let client = client(Policy::none(), trust)?.pool_max_idle_per_host(0).timeout(SPEND.unsigned_abs());
         let client = client.build().map_err(NoClient)?;
         Ok(Self { client, site, consumer })
     }

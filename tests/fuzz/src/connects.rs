@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use bucketwheel::bitbucket::{Api, Consumer, Oauth};
+use bucketwheel::bitbucket::{Api, Consumer, Oauth, Trust};
 use bucketwheel::connect::{Begun, Link, Ticket};
 use bucketwheel::credential::{Kind, Scopes};
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
@@ -111,8 +111,8 @@ impl System {
             edge: MemoryEdge::new(now(), 3),
             access_ring: ring.clone(),
             refresh_ring: ring,
-            oauth: Oauth::new(bitbucket.clone(), consumer).expect("a client"),
-            api: Api::new(bitbucket).expect("a client"),
+            oauth: Oauth::new(bitbucket.clone(), consumer, &Trust::default()).expect("a client"),
+            api: Api::new(bitbucket, &Trust::default()).expect("a client"),
             public_url: Url::parse(PUBLIC).expect("an address"),
         };
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");

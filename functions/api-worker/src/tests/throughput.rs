@@ -118,7 +118,7 @@ async fn throughput_of_one_worker() {
         edge: world.worker.edge.clone(),
         access_ring: ring(),
         hook_ring: ring(),
-        api: Api::new(slow_bitbucket(Arc::clone(&most)).await).expect("a client"),
+        api: Api::new(slow_bitbucket(Arc::clone(&most)).await, &Trust::default()).expect("a client"),
         public_url: "https://bw.example".parse().expect("an address"),
         limits: Limits { per_hour: 1_000_000 },
         learnt: Learnt::default(),

@@ -1,7 +1,8 @@
 //! What the operator's own AWS credentials can see: the secrets, and whether Bitbucket knows the consumer.
 
 use bucketwheel::aws::{Host, SecretError, Secrets};
-use bucketwheel::bitbucket::{Consumer, ExchangeError, Oauth};
+use bucketwheel::bitbucket::{Consumer, ExchangeError, Oauth, Trust};
+use bucketwheel::config::from_env;
 use bucketwheel::error::Causes;
 use bucketwheel::ports::Edge as _;
 use bucketwheel::token::{Refusal, TokenError};
@@ -68,8 +69,9 @@ pub(super) async fn look(profile: &Profile) -> Vec<Finding> {
 
 /// Presents a made-up code. Whoever is not known is refused as a client; whoever is, for the code.
 async fn ask_for(profile: &Profile, consumer: Consumer) -> Finding {
-    let Some(oauth) = profile.bitbucket_url.parse().ok().and_then(|site| Oauth::new(site, consumer).ok())
-    else {
+    let trust = Trust::in_place(from_env().certificates("SSL_CERT_FILE").as_deref());
+    let site = profile.bitbucket_url.parse().ok();
+    let Some(oauth) = site.and_then(|site| Oauth::new(site, consumer, &trust).ok()) else {
         return Finding::wrong(
             CONSUMER,
             format!("bitbucket_url of the profile is not an address: {}", profile.bitbucket_url),
