@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use bucketwheel::ports::{Attributes, Key};
 use md5::{Digest as _, Md5};
@@ -20,8 +21,10 @@ use crate::http::{Connection, Request};
 /// What can be read.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    pub(crate) items: Vec<(Key, Attributes)>,
+    pub(crate) items: BTreeMap<Key, Attributes>,
     pub(crate) secrets: BTreeMap<&'static str, String>,
+    /// How long Bitbucket's API takes for an answer.
+    pub(crate) bitbucket_takes: Duration,
 }
 
 /// Where it is.
@@ -32,18 +35,22 @@ pub(crate) struct Endpoints {
     /// Bitbucket, without TLS: its client has its own trust, which a measurement cannot extend. AWS answers
     /// here too.
     pub(crate) bitbucket: String,
+    /// The certificate to trust.
+    pub(crate) authority: PathBuf,
 }
 
 impl Endpoints {
-    /// Starts it. The certificate to trust is written to `authority`.
-    pub(crate) fn start(contents: Contents, authority: &Path) -> io::Result<Self> {
-        let config = Arc::new(certificate(authority)?);
+    /// Starts it, with a file in `scratch`.
+    pub(crate) fn start(contents: Contents, scratch: &Path) -> io::Result<Self> {
         let contents = Arc::new(contents);
         let (listener, plain) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+        let port = listener.local_addr()?.port();
         let endpoints = Self {
-            aws: format!("https://localhost:{}", listener.local_addr()?.port()),
+            aws: format!("https://localhost:{port}"),
             bitbucket: format!("http://{}", plain.local_addr()?),
+            authority: scratch.join(format!("authority-{port}.pem")),
         };
+        let config = Arc::new(certificate(&endpoints.authority)?);
         let shared = Arc::clone(&contents);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -83,7 +90,14 @@ fn serve<S: io::Read + io::Write>(mut connection: Connection<S>, contents: &Cont
 
 impl Contents {
     fn answer(&self, request: &Request) -> Option<Value> {
+        if request.path == "/site/oauth2/access_token" {
+            let (access, refresh) = ("a".repeat(TOKEN), "r".repeat(TOKEN));
+            return Some(json!({
+                "access_token": access, "refresh_token": refresh, "token_type": "bearer", "expires_in": 7200,
+            }));
+        }
         if request.path.starts_with("/2.0/") {
+            thread::sleep(self.bitbucket_takes);
             return Some(json!({"type": "repository", "full_name": "seilbahn/website"}));
         }
         let asked: Value = serde_json::from_slice(&request.body).ok()?;
@@ -99,8 +113,9 @@ impl Contents {
             }
             ("DynamoDB_20120810", "GetItem") => {
                 let (pk, sk) = (asked["Key"]["pk"]["S"].as_str()?, asked["Key"]["sk"]["S"].as_str()?);
-                match self.items.iter().find(|(key, _)| key.pk == pk && key.sk == sk) {
-                    Some((key, attributes)) => json!({"Item": item(key, attributes)}),
+                let key = Key::new(pk, sk);
+                match self.items.get(&key) {
+                    Some(attributes) => json!({"Item": item(&key, attributes)}),
                     None => json!({}),
                 }
             }
@@ -122,12 +137,16 @@ impl Contents {
     }
 }
 
-/// The three queries that the table port knows.
+/// How long a token is: Bitbucket's exceed 2,500 characters.
+pub(crate) const TOKEN: usize = 2_600;
+
+/// The queries that the functions make here.
 fn matches(asked: &Value, key: &Key, attributes: &Attributes) -> bool {
     let value = |name: &str| asked["ExpressionAttributeValues"][name]["S"].as_str().unwrap_or_default();
     match asked["IndexName"].as_str() {
         None => key.pk == value(":pk") && key.sk.starts_with(value(":prefix")),
         Some("listing") => attributes.get("listing").and_then(Value::as_str) == Some(value(":listing")),
+        Some("due") => attributes.get("due_shard").and_then(Value::as_str) == Some(value(":shard")),
         Some(_) => false,
     }
 }
@@ -162,6 +181,12 @@ fn typed(value: &Value) -> Value {
         Value::Object(map) => {
             json!({"M": map.iter().map(|(name, value)| (name.clone(), typed(value))).collect::<Map<_, _>>()})
         }
+    }
+}
+
+impl Drop for Endpoints {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.authority);
     }
 }
 

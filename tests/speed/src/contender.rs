@@ -25,8 +25,6 @@ pub(crate) struct Places {
     pub(crate) binaries: PathBuf,
     /// What is made for a measurement.
     pub(crate) scratch: PathBuf,
-    /// The certificate to trust.
-    pub(crate) authority: PathBuf,
 }
 
 const REGION: &str = "eu-central-1";
@@ -49,7 +47,7 @@ pub(crate) fn receivers(places: &Places, aws: &Endpoints, asked: impl Fn(&str) -
         program: Program {
             name,
             command,
-            environment: [environment(places, aws, name), more].concat(),
+            environment: [environment(aws, name), more].concat(),
             proof: ACCEPTED,
             deployed,
         },
@@ -71,7 +69,7 @@ pub(crate) fn receivers(places: &Places, aws: &Endpoints, asked: impl Fn(&str) -
             let command = started.into_iter().chain([ric, "index.handler".into()]).collect();
             let more = vec![
                 ("LAMBDA_TASK_ROOT", text(&root)),
-                ("NODE_EXTRA_CA_CERTS", text(&places.authority)),
+                ("NODE_EXTRA_CA_CERTS", text(&aws.authority)),
                 (
                     "PATH",
                     std::env::var_os("PATH")
@@ -126,7 +124,7 @@ fn function(
     proof: &'static str,
 ) -> Contender {
     let binary = places.binaries.join(name);
-    let environment = environment(places, aws, name);
+    let environment = environment(aws, name);
     let program = Program { name, command: vec![binary.clone()], environment, proof, deployed: Some(binary) };
     Contender { program, events }
 }
@@ -140,7 +138,7 @@ fn prepared(name: &str, prepare: impl FnOnce() -> Result<Contender, Box<dyn Erro
 }
 
 /// What the template gives the functions, all in one: none minds what it does not know.
-fn environment(places: &Places, aws: &Endpoints, name: &str) -> Vec<(&'static str, String)> {
+fn environment(aws: &Endpoints, name: &str) -> Vec<(&'static str, String)> {
     let fixed = [
         ("AWS_LAMBDA_FUNCTION_NAME", name),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -176,7 +174,7 @@ fn environment(places: &Places, aws: &Endpoints, name: &str) -> Vec<(&'static st
     ];
     let measured = [
         ("AWS_ENDPOINT_URL", aws.aws.clone()),
-        ("AWS_CA_BUNDLE", text(&places.authority)),
+        ("AWS_CA_BUNDLE", text(&aws.authority)),
         ("BUCKETWHEEL_BITBUCKET_URL", aws.bitbucket.clone()),
         ("BUCKETWHEEL_BITBUCKET_API_URL", aws.bitbucket.clone()),
     ];

@@ -1,11 +1,14 @@
-//! How the cost of webhook-ingest grows.
+//! How the cost of the functions grows.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::contender::Contender;
+use jiff::Timestamp;
+
+use crate::aws::{Contents, Endpoints};
+use crate::contender::{Contender, Places, ingest, others};
+use crate::contents::contents;
 use crate::event;
 use crate::measure::percentile;
 use crate::picture::Curve;
@@ -14,9 +17,66 @@ const KIB: usize = 1024;
 /// How long parallel environments are kept busy.
 const BUSY: Duration = Duration::from_secs(4);
 
+/// How long Bitbucket takes for an answer, where it is waited for.
+const BITBUCKET: Duration = Duration::from_millis(100);
+
 /// All of them.
-pub(crate) fn curves(ingest: &Contender, invocations: u32) -> Result<Vec<Curve>, Box<dyn Error>> {
-    Ok(vec![by_size(ingest)?, memory(ingest, invocations)?, parallel(ingest)?])
+pub(crate) fn curves(
+    places: &Places,
+    aws: &Endpoints,
+    invocations: u32,
+) -> Result<Vec<Curve>, Box<dyn Error>> {
+    let ingest = ingest(places, aws);
+    let deliveries = Curve {
+        name: "parallel",
+        title: "Deliveries by parallel environments",
+        across: "environments of webhook-ingest",
+        up: "deliveries a second",
+        points: parallel(&ingest, &[1, 2, 4, 8])?,
+    };
+    let slow = Contents { bitbucket_takes: BITBUCKET, ..contents(Timestamp::now(), 0)? };
+    let slow = Endpoints::start(slow, &places.scratch)?;
+    let worker = named(places, &slow, "api-worker")?;
+    let calls = Curve {
+        name: "worker",
+        title: "Calls by parallel environments; Bitbucket takes 100 ms for each",
+        across: "environments of api-worker",
+        up: "calls a second",
+        points: parallel(&worker, &[1, 2, 4, 8, 16, 32])?,
+    };
+    Ok(vec![by_size(&ingest)?, memory(&ingest, invocations)?, deliveries, calls, sweeps(places)?])
+}
+
+fn named(places: &Places, aws: &Endpoints, name: &str) -> Result<Contender, Box<dyn Error>> {
+    let mut others = others(places, aws).into_iter();
+    Ok(others.find(|contender| contender.program.name == name).ok_or("no such function")?)
+}
+
+/// A sweep by how many credentials are due. What it stores is forgotten, so each sweep finds them all.
+fn sweeps(places: &Places) -> Result<Curve, Box<dyn Error>> {
+    let mut points = Vec::new();
+    for due in [0, 50, 100, 200, 300, 400] {
+        let aws = Endpoints::start(contents(Timestamp::now(), due)?, &places.scratch)?;
+        let refresher = named(places, &aws, "token-refresh")?;
+        let environment = refresher.program.start(None)?;
+        let mut times = Vec::new();
+        for _ in 0..6 {
+            let swept = environment.invoke(&event::sweep())?;
+            let rotated = format!("\"rotated\":{due}");
+            if due > 0 && !String::from_utf8_lossy(&swept.answer).contains(&rotated) {
+                return Err(format!("not {rotated}: {}", String::from_utf8_lossy(&swept.answer)).into());
+            }
+            times.push(swept.took);
+        }
+        points.push((f64::from(due), percentile(&times, 50).map_or(0.0, |time| time.as_secs_f64() * 1e3)));
+    }
+    Ok(Curve {
+        name: "sweep",
+        title: "A sweep by how many tokens are due",
+        across: "tokens that are refreshed",
+        up: "ms, median",
+        points,
+    })
 }
 
 fn by_size(ingest: &Contender) -> Result<Curve, Box<dyn Error>> {
@@ -63,20 +123,20 @@ fn memory(ingest: &Contender, invocations: u32) -> Result<Curve, Box<dyn Error>>
     })
 }
 
-/// Lambda runs one environment per delivery at a time; here they share this machine's cores.
-fn parallel(ingest: &Contender) -> Result<Curve, Box<dyn Error>> {
-    let event: Arc<[u8]> = event::push(5 * KIB);
+/// Lambda runs one environment per event at a time; here they share this machine's cores.
+fn parallel(contender: &Contender, numbers: &[u32]) -> Result<Vec<(f64, f64)>, Box<dyn Error>> {
+    let (_, event) = contender.events.first().ok_or("no event")?;
     let mut points = Vec::new();
-    for environments in [1_u32, 2, 4, 8] {
+    for environments in numbers {
         let counts = thread::scope(|scope| {
-            let busy: Vec<_> = (0..environments)
+            let busy: Vec<_> = (0..*environments)
                 .map(|_| {
                     scope.spawn(|| {
-                        let environment = ingest.program.start(None).ok()?;
-                        environment.invoke(&event).ok()?;
+                        let environment = contender.program.start(None).ok()?;
+                        environment.invoke(event).ok()?;
                         let (began, mut count) = (Instant::now(), 0_u32);
                         while began.elapsed() < BUSY {
-                            environment.invoke(&event).ok()?;
+                            environment.invoke(event).ok()?;
                             count += 1;
                         }
                         Some(f64::from(count) / began.elapsed().as_secs_f64())
@@ -86,18 +146,7 @@ fn parallel(ingest: &Contender) -> Result<Curve, Box<dyn Error>> {
             busy.into_iter().map(|one| one.join().ok().flatten()).collect::<Option<Vec<_>>>()
         });
         let counts = counts.ok_or("an environment failed")?;
-        points.push((f64::from(environments), counts.iter().sum()));
+        points.push((f64::from(*environments), counts.iter().sum()));
     }
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    Ok(Curve {
-        name: "parallel",
-        title: if cores == 2 {
-            "Deliveries by parallel environments, on two cores"
-        } else {
-            "Deliveries by parallel environments"
-        },
-        across: "environments",
-        up: "deliveries a second",
-        points,
-    })
+    Ok(points)
 }

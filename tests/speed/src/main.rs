@@ -25,7 +25,7 @@ use std::process::Command;
 
 use aws::Endpoints;
 use clap::Parser;
-use contender::{Places, ingest, others, receivers, run};
+use contender::{INGEST, Places, ingest, others, receivers, run};
 use jiff::Timestamp;
 use measure::measure;
 use program::Share;
@@ -60,18 +60,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let binaries = this.parent().ok_or("no folder")?.to_owned();
     let scratch = binaries.parent().ok_or("no target folder")?.join("speed");
     fs::create_dir_all(&scratch)?;
-    let places = Places { project, binaries, authority: scratch.join("authority.pem"), scratch };
+    let places = Places { project, binaries, scratch };
 
     if !options.as_is {
-        build(&places.project)?;
+        build(&places.project, options.instructions)?;
     }
-    let aws = Endpoints::start(contents::contents(Timestamp::now())?, &places.authority)?;
+    let mut aws = Endpoints::start(contents::contents(Timestamp::now(), 0)?, &places.scratch)?;
     let here = places.project.join("tests/speed");
     if options.instructions {
         // Without TLS, whose cost depends on how its records happen to be cut.
-        let plain = Endpoints { aws: aws.bitbucket.clone(), bitbucket: aws.bitbucket };
+        aws.aws.clone_from(&aws.bitbucket);
         return instructions::check(
-            ingest(&places, &plain),
+            ingest(&places, &aws),
             &places.scratch,
             &here.join("instructions.txt"),
             options.write,
@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "{date}; {} cold starts, {} warm invocations with each event; medians.",
             options.starts, options.warm
         );
-        let curves = curves::curves(&ingest(&places, &aws), 100_000)?;
+        let curves = curves::curves(&places, &aws, 100_000)?;
         written(&here.join("README.md"), &format!("{conditions}\n\n{ratios}\n{measured}"))?;
         fs::write(here.join("beside.svg"), report::picture(&figures))?;
         for curve in curves {
@@ -115,12 +115,16 @@ fn written(page: &Path, figures: &str) -> Result<(), Box<dyn Error>> {
 const BEGIN: &str = "<!-- figures -->";
 const END: &str = "<!-- end of figures -->";
 
-fn build(project: &Path) -> Result<(), Box<dyn Error>> {
-    let functions =
-        ["webhook-ingest", "oauth-callback", "token-refresh", "api-worker", "gitops-sync", "console"];
+/// Builds all that is measured; or webhook-ingest alone, with the names of its functions. The packages are the
+/// same ones, so that dependencies are built once.
+fn build(project: &Path, to_count: bool) -> Result<(), Box<dyn Error>> {
+    let functions = [INGEST, "oauth-callback", "token-refresh", "api-worker", "gitops-sync", "console"];
     let packages = [&functions[..], &["floor"]].concat();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release"]).args(packages.iter().flat_map(|package| ["-p", package]));
+    if to_count {
+        cargo.args(["--bin", INGEST, "--config", "profile.release.package.webhook-ingest.strip=false"]);
+    }
     // Cargo tells its own build of the package whose binary this is; the functions must not see that.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
