@@ -32,7 +32,7 @@ mod step;
 mod terms;
 
 pub use adopt::{Adoption, Origin, adopt};
-pub use chain::{Chain, Intent, Lease, Nudge, RunId, Upkeep, Wish};
+pub use chain::{Chain, Intent, Lease, Nudge, RunId, Spare, Upkeep, Wish};
 pub use forecast::{Forecast, Outlook, forecast};
 pub use probe::{Probed, Seen, probed};
 pub use step::{Answer, Claim, Effect, Event, Outcome, Phase, Present, Run, Settlement, step};

@@ -2,7 +2,7 @@
 
 use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{Adoption, adopt};
-use bucketwheel::store::tokens::{self, Parked};
+use bucketwheel::store::tokens::{self, Parked, Tokens};
 
 use crate::Refresher;
 
@@ -12,12 +12,12 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     pub(crate) async fn adopt(&self, parked: &Parked) -> Result<Adoption, TableError> {
         let id = &parked.credential;
         for _ in 0..5 {
-            let chain = tokens::get(&self.table, id).await?.map(|tokens| tokens.chain());
-            let adoption = adopt(chain.as_ref(), &parked.origin);
-            let (Some(chain), now) = (chain, self.edge.now()) else { return Ok(Adoption::Drop) };
+            let found = tokens::get(&self.table, id).await?;
+            let adoption = adopt(found.as_ref().map(Tokens::chain).as_ref(), &parked.origin);
+            let (Some(found), now) = (found, self.edge.now()) else { return Ok(Adoption::Drop) };
             let written = match adoption {
                 Adoption::Commit => {
-                    let due = self.falls_due(chain.upkeep, &parked.pair, now);
+                    let due = self.looks_again(found.chain().upkeep, &parked.pair, found.is_troubled(), now);
                     tokens::commit_parked(&self.table, parked, now, due).await
                 }
                 Adoption::Keep => tokens::keep(&self.table, id, &parked.origin, &parked.pair).await,

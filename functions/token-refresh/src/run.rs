@@ -38,6 +38,8 @@ pub(crate) struct Ran {
     pub(crate) found: Found,
     /// The chain as it was read, or as a probe left it.
     pub(crate) chain: Option<Chain>,
+    /// Somebody refreshed it and did not tell.
+    pub(crate) untold: bool,
     /// What a probe found.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -46,7 +48,7 @@ impl Ran {
     /// It did not run, since Bitbucket fails.
     pub(crate) fn held_back(chain: Chain) -> Self {
         let (outcome, cause) = (Outcome::Transient, Some(Cause::HeldBack));
-        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), verdict: None }
+        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), untold: false, verdict: None }
     }
 }
 
@@ -78,7 +80,9 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
                 Effect::End(outcome) => {
                     let found = held.found.unwrap_or(Found::Nothing);
                     let chain = held.tokens.as_ref().map(Tokens::chain);
-                    return Ran { outcome, cause: held.cause, found, chain, verdict: None };
+                    let now = self.edge.now();
+                    let untold = held.tokens.as_ref().is_some_and(|tokens| tokens.has_recovered(now));
+                    return Ran { outcome, cause: held.cause, found, chain, untold, verdict: None };
                 }
             };
             (phase, effect) = rotation::step(phase, event, self.edge.now(), &run, &self.terms);
@@ -164,15 +168,26 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             tokio::time::sleep(Duration::from_millis(200) * failures).await;
         }
         let now = self.edge.now();
-        let due = self.falls_due(claim.upkeep, &pair, now);
+        let troubled = held.tokens.as_ref().is_some_and(Tokens::is_troubled);
+        let due = self.looks_again(claim.upkeep, &pair, troubled, now);
         match stored(held, tokens::commit(&self.table, id, claim, &pair, now, due).await) {
             Event::Refused => self.or_ours(id, &pair, held).await,
             event => event,
         }
     }
 
-    /// When the refresher looks at a pair again that is stored now.
-    pub(crate) fn falls_due(&self, upkeep: Upkeep, pair: &SealedPair, now: Timestamp) -> Timestamp {
+    /// When the refresher looks at a pair again that is stored now. Whoever stores the pair of a credential
+    /// that is troubled owes the news that it is not any more. It may die before it can tell.
+    pub(crate) fn looks_again(
+        &self,
+        upkeep: Upkeep,
+        pair: &SealedPair,
+        troubled: bool,
+        now: Timestamp,
+    ) -> Timestamp {
+        if troubled {
+            return now + self.terms.backoff;
+        }
         rotation::falls_due(upkeep, now, pair.expires_at(), &self.terms, self.edge.random())
     }
 
@@ -209,11 +224,8 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             pair.reseal(self.rings(), id, generation, nonces)
         };
         let next = claim.generation + 1;
-        let kept = match present {
-            Present::Goes => Ok(None),
-            Present::StaysBetter => seal(&tokens.pair(), next + 1).map(Some),
-            _ => seal(&tokens.pair(), next).map(Some),
-        };
+        let kept = present.as_spare(claim.generation);
+        let kept = kept.map(|kept| seal(&tokens.pair(), kept.generation)).transpose();
         match seal(&spare, next).and_then(|pair| Ok(Promotion { pair, spare, kept: kept?, present })) {
             Ok(promotion) => {
                 let now = self.edge.now();

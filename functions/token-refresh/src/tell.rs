@@ -121,6 +121,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         }
         let cause = |otherwise| Some(ran.cause.unwrap_or(otherwise));
         Some(match ran.outcome {
+            Outcome::NotDue if ran.untold => (Health::Up, None),
             Outcome::NotDue | Outcome::Contested => return None,
             // One that waits for Bitbucket is told of when its access token will not wait much longer.
             Outcome::Transient if ran.cause == Some(Cause::HeldBack) && !self.ends_soon(ran, now) => {

@@ -13,6 +13,10 @@ pub struct Origin {
     pub generation: u64,
     /// The claim under which it was bought.
     pub intent: RunId,
+    /// Which attempt at that token it was: of two pairs that one token bought, the later may have revoked
+    /// the earlier. Messages of older versions do not say.
+    #[serde(default)]
+    pub attempt: u32,
 }
 
 /// What to do with it.
@@ -22,7 +26,7 @@ pub enum Adoption {
     Commit,
     /// Somebody took over: keep it beside what they have or will have.
     Keep,
-    /// The chain has moved on, or belongs to another consent.
+    /// The chain has moved on or belongs to another consent, or a better pair is kept.
     Drop,
 }
 
@@ -32,7 +36,7 @@ pub fn adopt(chain: Option<&Chain>, origin: &Origin) -> Adoption {
     let behind = chain.generation.checked_sub(origin.generation);
     match behind {
         Some(0) if chain.intent.is_some_and(|intent| intent.id == origin.intent) => Adoption::Commit,
-        Some(0 | 1) => Adoption::Keep,
+        Some(0 | 1) if !chain.keeps_better(origin) => Adoption::Keep,
         _ => Adoption::Drop,
     }
 }

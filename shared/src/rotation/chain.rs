@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::adopt::Origin;
 use crate::credential::CredentialId;
 
 /// A message of the refresh queue: look at this credential now.
@@ -119,26 +120,41 @@ pub struct Chain {
     pub lease: Option<Lease>,
     /// When Bitbucket first refused this generation's refresh token.
     pub refused_at: Option<Timestamp>,
-    /// The generation for which a second pair is kept: one that was bought and came too late to be
-    /// committed. Worth something only for this generation or the next.
-    pub spare: Option<u64>,
-    /// That pair was refused when it was the chain's own.
-    pub spare_refused: bool,
+    /// The second pair that is kept: one that was bought and came too late to be committed.
+    pub spare: Option<Spare>,
     /// The chain has ended: only a reconnect helps.
     pub ended: bool,
 }
 
 impl Chain {
-    /// The kept pair is a successor of this generation's token, or its sibling.
-    pub fn has_spare(&self) -> bool {
-        self.spare.is_some_and(|spare| spare == self.generation || spare == self.generation + 1)
+    /// The kept pair, if it is a successor of this generation's token, or its sibling.
+    pub fn spare(&self) -> Option<Spare> {
+        let near = [self.generation, self.generation + 1];
+        self.spare.filter(|spare| near.contains(&spare.generation))
     }
 
-    /// The kept pair was bought with this generation's token, or is the better of the two for another
-    /// reason.
-    pub fn has_successor(&self) -> bool {
-        self.spare == Some(self.generation + 1)
+    /// The kept pair, if it was bought with this generation's token, or is the better of the two for
+    /// another reason.
+    pub fn successor(&self) -> Option<Spare> {
+        self.spare.filter(|spare| spare.generation == self.generation + 1)
     }
+
+    /// A pair is kept that was bought after the one of `origin`, with the same token or a later one.
+    pub fn keeps_better(&self, origin: &Origin) -> bool {
+        let kept = self.spare.map(|spare| (spare.generation, spare.attempt));
+        kept > Some((origin.generation + 1, origin.attempt))
+    }
+}
+
+/// What is known of a pair that is kept beside the chain's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spare {
+    /// For which generation it is kept. Worth something only for the present one or the next.
+    pub generation: u64,
+    /// Which attempt bought it. A pair that was bought by an earlier one does not take its place.
+    pub attempt: u32,
+    /// It was refused when it was the chain's own.
+    pub refused: bool,
 }
 
 /// The written intention to spend this generation's refresh token.
@@ -148,7 +164,7 @@ pub struct Intent {
     pub id: RunId,
     /// When the token was first spent. Kept over repetitions, since Bitbucket's window starts there.
     pub first_spent_at: Timestamp,
-    /// How many runs have set out to spend it.
+    /// How many spends of it may have been served.
     pub attempts: u32,
 }
 

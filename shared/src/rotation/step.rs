@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::adopt::Origin;
-use super::chain::{Chain, Intent, Lease, RunId, Upkeep};
+use super::chain::{Chain, Intent, Lease, RunId, Spare, Upkeep};
 use super::terms::{Terms, later, may_fall_due};
 
 /// One run: who it is, and whether somebody asked for it.
@@ -35,10 +35,12 @@ pub struct Claim {
     /// Where the index `due` shows the chain from now on: in the past by every refresher's clock, since
     /// an open intent must be found by whoever looks next.
     pub due_at: Timestamp,
-    /// When this generation's token was refused before, if it was.
+    /// When this generation's token was refused before, if that is the last that is known of it.
     pub refused_at: Option<Timestamp>,
     /// A successor of this generation's token is kept in the table, and was not refused so far.
     pub successor: bool,
+    /// The token may have been spent again since it bought that successor, which may have revoked it.
+    pub outdated: bool,
     /// A sibling of this generation's pair is kept in the table, and was not refused so far.
     pub sibling: bool,
     /// The token was refused, the wait is over, and no answer has been lost since: another refusal is
@@ -49,7 +51,8 @@ pub struct Claim {
 impl Claim {
     /// Where a pair comes from that is bought under this claim.
     pub fn origin(&self) -> Origin {
-        Origin { consent: self.consent, generation: self.generation, intent: self.intent.id }
+        let Intent { id: intent, attempts: attempt, .. } = self.intent;
+        Origin { consent: self.consent, generation: self.generation, intent, attempt }
     }
 }
 
@@ -60,7 +63,7 @@ pub struct Settlement {
     pub due_at: Timestamp,
     /// When the token was last refused, if that still counts.
     pub refused_at: Option<Timestamp>,
-    /// This run spent nothing and found no intent: the one it wrote is taken back.
+    /// This run spent nothing. Its attempt is taken back, and if it found no intent, so is the one it wrote.
     pub unspent: bool,
     /// The chain ends.
     pub ended: bool,
@@ -165,8 +168,9 @@ pub enum Effect {
 pub enum Present {
     /// It goes: it is known not to work.
     Goes,
-    /// It is kept: it may work.
-    Stays,
+    /// It is kept: it may work. Of the pairs that it has bought, one of an earlier attempt than this is
+    /// worth less.
+    Stays(u32),
     /// It is kept, although it was refused: this may have been a lockout.
     StaysRefused,
     /// So it is, and it is the better of the two, since nobody had spent it before.
@@ -174,6 +178,19 @@ pub enum Present {
     /// Both were refused, the last one at this time, and the kept one is the better: the two change back,
     /// and the lockout is waited out.
     BothRefused(Timestamp),
+}
+
+impl Present {
+    /// What is known of it then, if it was the pair of `generation`.
+    pub fn as_spare(self, generation: u64) -> Option<Spare> {
+        let kept = |generation, attempt, refused| Some(Spare { generation, attempt, refused });
+        match self {
+            Present::Goes => None,
+            Present::Stays(attempt) => kept(generation + 1, attempt, false),
+            Present::StaysRefused | Present::BothRefused(_) => kept(generation + 1, 0, true),
+            Present::StaysBetter => kept(generation + 2, 0, true),
+        }
+    }
 }
 
 /// How a run ended.
@@ -350,10 +367,16 @@ fn begin(
 /// After a refusal a possible lockout is waited out. Inside the window there is no time for that: what a
 /// lockout refuses now may be served a minute later, and not any more when the window is over.
 fn waits(chain: &Chain, now: Timestamp, terms: &Terms) -> bool {
-    let Some(refused_at) = chain.refused_at else { return false };
+    let Some(refused_at) = refused_last(chain) else { return false };
     let window = chain.intent.is_some_and(|intent| now.duration_since(intent.first_spent_at) < terms.grace);
     let wait = if window { terms.backoff.min(terms.lockout) } else { terms.lockout };
     now.duration_since(refused_at) < wait
+}
+
+/// When the token was refused, if that is the last that is known of it. Whoever left a lease behind began
+/// after the refusal, and may have been served.
+fn refused_last(chain: &Chain) -> Option<Timestamp> {
+    chain.refused_at.filter(|_| chain.lease.is_none())
 }
 
 fn looks_alive(lease: &Lease, now: Timestamp, terms: &Terms) -> bool {
@@ -363,8 +386,11 @@ fn looks_alive(lease: &Lease, now: Timestamp, terms: &Terms) -> bool {
 
 fn claim(chain: &Chain, now: Timestamp, run: &Run, terms: &Terms) -> Claim {
     let before = chain.intent;
-    let waited = chain.refused_at.is_some_and(|at| now.duration_since(at) >= terms.lockout);
-    let decides = waited && chain.lease.is_none();
+    let refused_at = refused_last(chain);
+    let decides = refused_at.is_some_and(|at| now.duration_since(at) >= terms.lockout);
+    let attempts = before.map_or(0, |intent| intent.attempts);
+    let successor = chain.successor().filter(|spare| !spare.refused);
+    let sibling = chain.spare().filter(|spare| !spare.refused && successor.is_none());
     Claim {
         generation: chain.generation,
         consent: chain.consent,
@@ -374,15 +400,16 @@ fn claim(chain: &Chain, now: Timestamp, run: &Run, terms: &Terms) -> Claim {
             id: run.id,
             // Every spend so far was refused, so if this one is not, it is the first.
             first_spent_at: before
-                .filter(|_| !decides || chain.has_spare())
+                .filter(|_| !decides || chain.spare().is_some())
                 .map_or(now, |intent| intent.first_spent_at),
-            attempts: before.map_or(0, |intent| intent.attempts) + 1,
+            attempts: attempts + 1,
         },
         lease: Lease { owner: run.id, until: later(now, terms.lease) },
         due_at: later(now, -terms.skew),
-        refused_at: chain.refused_at,
-        successor: chain.has_successor() && !chain.spare_refused,
-        sibling: chain.has_spare() && !chain.has_successor() && !chain.spare_refused,
+        refused_at,
+        successor: successor.is_some(),
+        outdated: successor.is_some_and(|spare| spare.attempt < attempts),
+        sibling: sibling.is_some(),
         decides,
     }
 }
@@ -394,10 +421,14 @@ fn go(claim: Claim, now: Timestamp, terms: &Terms) -> (Phase, Effect) {
     }
     let age = now.duration_since(claim.intent.first_spent_at);
     // A successor, where one is known, is better than the token itself, whose window may be over; and when
-    // it is over, so is a sibling.
+    // it is over, so is a sibling. Where the successor may be worth nothing the token stays as long as
+    // its window may be open by any clock.
     if claim.successor || claim.sibling && age >= terms.grace {
-        let stays = claim.sibling || age < terms.grace;
-        return promote(claim, if stays { Present::Stays } else { Present::Goes });
+        let open = if claim.outdated { terms.grace.saturating_add(terms.skew) } else { terms.grace };
+        let stays = claim.sibling || age < open;
+        // Inside the window it is worth more than any pair that it may have revoked.
+        let attempt = if age < terms.grace { claim.intent.attempts - 1 } else { 0 };
+        return promote(claim, if stays { Present::Stays(attempt) } else { Present::Goes });
     }
     // A token that was first spent before the window is not spent again at once: that would look like
     // theft, and a parked successor may be on its way. The chain is suspect and is tried once, later.
@@ -430,12 +461,12 @@ fn confirm(
     };
     let Some(chain) = chain.filter(mine) else { return end(Outcome::Contested) };
     let believed = claim.decides && answer == Answer::No;
-    if chain.has_spare() && believed {
+    if chain.spare().is_some() && believed {
         promote(claim, Present::Goes)
-    } else if chain.has_spare() && !chain.spare_refused {
+    } else if chain.spare().is_some_and(|spare| !spare.refused) {
         let unspent = claim.over.is_none();
         promote(claim, if unspent { Present::StaysBetter } else { Present::StaysRefused })
-    } else if chain.has_successor() {
+    } else if chain.successor().is_some() {
         // Whoever waits for the end of a lockout must not have a window that ends before.
         promote(claim, Present::BothRefused(now))
     } else if believed {
@@ -453,19 +484,17 @@ fn open(claim: &Claim) -> Settlement {
 
 /// What was refused was not spent.
 fn refused(claim: &Claim, now: Timestamp, terms: &Terms) -> Settlement {
-    let unspent = claim.over.is_none();
-    let window = !unspent && now.duration_since(claim.intent.first_spent_at) < terms.grace;
+    let window = claim.over.is_some() && now.duration_since(claim.intent.first_spent_at) < terms.grace;
     let wait = if window { terms.backoff.min(terms.lockout) } else { terms.lockout };
-    Settlement { due_at: later(now, wait), refused_at: Some(now), unspent, ended: false }
+    Settlement { due_at: later(now, wait), refused_at: Some(now), unspent: true, ended: false }
 }
 
 /// The try that decides has to wait until no other refusal can explain its own.
 fn held_off(claim: &Claim, now: Timestamp, terms: &Terms) -> (Outcome, Settlement) {
-    (Outcome::Suspect, Settlement { due_at: later(now, terms.backoff), ..open(claim) })
+    (Outcome::Suspect, Settlement { due_at: later(now, terms.backoff), unspent: true, ..open(claim) })
 }
 
 fn unspent(claim: &Claim, now: Timestamp, terms: &Terms) -> (Outcome, Settlement) {
-    let unspent = claim.over.is_none();
-    let due_at = if unspent { later(now, terms.backoff) } else { claim.due_at };
-    (Outcome::Transient, Settlement { due_at, unspent, ..open(claim) })
+    let due_at = if claim.over.is_none() { later(now, terms.backoff) } else { claim.due_at };
+    (Outcome::Transient, Settlement { due_at, unspent: true, ..open(claim) })
 }

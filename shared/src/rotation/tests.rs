@@ -40,9 +40,12 @@ fn chain() -> Chain {
         lease: None,
         refused_at: None,
         spare: None,
-        spare_refused: false,
         ended: false,
     }
+}
+
+fn spare(generation: u64) -> Spare {
+    Spare { generation, attempt: 1, refused: false }
 }
 
 /// Somebody set out to spend it at `second` and died.
@@ -147,6 +150,14 @@ fn a_lease_that_looks_alive_is_respected_and_any_other_is_outlasted() {
 }
 
 #[test]
+fn a_refusal_is_not_waited_out_where_somebody_has_spent_since_and_may_have_been_served() {
+    let refused = Chain { refused_at: Some(at(6_900)), ..left(6_000) };
+    assert_eq!(read(refused, 7_000, false).1, Effect::End(Outcome::NotDue));
+    let since = Chain { lease: Some(Lease { owner: id(9), until: at(6_980) }), ..refused };
+    assert_eq!(read(since, 7_000, false).1, Effect::Wait);
+}
+
+#[test]
 fn an_intent_left_behind_is_repeated_with_its_first_time() {
     let claim = claimed(left(100), 200);
     assert_eq!(claim.intent, Intent { id: id(1), first_spent_at: at(100), attempts: 2 });
@@ -158,10 +169,11 @@ fn a_run_that_was_held_up_past_the_fence_spends_nothing_and_takes_its_intent_bac
     assert!(matches!(after_claim(chain(), 7_000, 25).1, Effect::Spend(_)));
     let (_, effect) = after_claim(chain(), 7_000, 26);
     assert!(matches!(effect, Effect::Settle(_, Settlement { unspent: true, .. })), "{effect:?}");
-    // An older intent stays: somebody else may have spent the token.
+    // An older intent stays in the index: somebody else may have spent the token.
     let (phase, _) = after_claim(left(6_950), 7_000, 1);
     let (_, effect) = next(phase, Event::Stored, 7_026);
-    assert!(matches!(effect, Effect::Settle(_, Settlement { unspent: false, .. })), "{effect:?}");
+    let Effect::Settle(claim, settlement) = effect else { panic!("{effect:?}") };
+    assert_eq!((claim.over, settlement.unspent, settlement.due_at), (Some(id(9)), true, claim.due_at));
 }
 
 #[test]
@@ -178,8 +190,28 @@ fn a_token_first_spent_before_the_window_is_not_spent_again_at_once() {
     assert!(matches!(after_claim(left(7_000 - window_and_skew + 1), 7_000, 0).1, Effect::Ask(_)));
     assert_eq!(after_claim(left(7_000 - window_and_skew), 7_000, 0).0, Phase::Settling(Outcome::Suspect));
     // A successor that is known is better than either.
-    let kept = Chain { spare: Some(4), ..left(6_990) };
+    let kept = Chain { spare: Some(spare(4)), ..left(6_990) };
     assert!(matches!(after_claim(kept, 7_000, 0).1, Effect::Promote(..)));
+}
+
+#[test]
+fn a_token_stays_beside_a_successor_that_it_may_have_revoked_while_any_clock_may_call_its_window_open() {
+    let since = |age: i64| left(7_000 - age);
+    let spent_again = |age| {
+        let intent = since(age).intent.map(|intent| Intent { attempts: 2, ..intent });
+        Chain { intent, ..since(age) }
+    };
+    let stays = |chain| {
+        let kept = Chain { spare: Some(spare(4)), ..chain };
+        match after_claim(kept, 7_000, 0).1 {
+            Effect::Promote(_, present) => present != Present::Goes,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (window, window_and_skew) = (8 * 60, 18 * 60);
+    assert!(stays(since(window - 1)) && !stays(since(window)));
+    assert!(stays(spent_again(window)) && stays(spent_again(window_and_skew - 1)));
+    assert!(!stays(spent_again(window_and_skew)));
 }
 
 /// What follows a refusal, if the chain is found to be `again` then.
@@ -225,10 +257,10 @@ fn a_refusal_is_not_believed_of_a_chain_that_has_moved_on() {
 #[test]
 fn a_kept_pair_is_tried_before_a_chain_is_given_up() {
     let suspect = Chain { refused_at: Some(at(6_000)), ..left(5_900) };
-    for (spare, worth) in [(2, false), (3, true), (4, true)] {
-        let kept = Chain { spare: Some(spare), ..suspect };
+    for (generation, worth) in [(2, false), (3, true), (4, true)] {
+        let kept = Chain { spare: Some(spare(generation)), ..suspect };
         let (_, effect) = refused(suspect, 7_000, Answer::No, still(kept));
-        assert_eq!(matches!(effect, Effect::Promote(..)), worth, "{spare}: {effect:?}");
+        assert_eq!(matches!(effect, Effect::Promote(..)), worth, "{generation}: {effect:?}");
     }
 }
 
@@ -288,12 +320,17 @@ fn an_ended_chain_or_a_missing_one_is_left_alone() {
 
 #[test]
 fn a_parked_pair_goes_where_it_came_from_or_beside_it() {
-    let origin = Origin { consent: 1, generation: 3, intent: id(9) };
+    let origin = Origin { consent: 1, generation: 3, intent: id(9), attempt: 2 };
     let cases = [
         (Some(left(100)), Adoption::Commit),
         (Some(chain()), Adoption::Keep),
         (Some(Chain { generation: 4, ..chain() }), Adoption::Keep),
-        (Some(Chain { generation: 4, spare: Some(4), ..chain() }), Adoption::Keep),
+        (Some(Chain { generation: 4, spare: Some(spare(4)), ..chain() }), Adoption::Keep),
+        (Some(Chain { spare: Some(Spare { attempt: 3, ..spare(4) }), ..chain() }), Adoption::Drop),
+        (
+            Some(Chain { generation: 4, spare: Some(Spare { attempt: 0, ..spare(5) }), ..chain() }),
+            Adoption::Drop,
+        ),
         (Some(Chain { generation: 5, ..chain() }), Adoption::Drop),
         (Some(Chain { generation: 4, consent: 4, ..chain() }), Adoption::Drop),
         (None, Adoption::Drop),

@@ -202,7 +202,7 @@ pub async fn tell(
             attributes: to_attributes(&told),
             condition: Condition::Always,
         },
-        super::tokens::still_at(id, generation),
+        super::tokens::told(id, generation, status.health),
     ];
     table.write(writes).await
 }

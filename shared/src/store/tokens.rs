@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::keys::Change;
 use super::{credential_pk, from_attributes};
-use crate::credential::{CredentialId, Scopes};
+use crate::credential::{CredentialId, Health, Scopes};
 use crate::ports::{Attributes, Condition, Cursor, Key, Query, Table, TableError, Write};
 use crate::rotation::{
-    Chain, Claim, Intent, Lease, Origin, Present, Probed, RunId, Settlement, Terms, Upkeep, later,
+    Chain, Claim, Intent, Lease, Origin, Present, Probed, RunId, Settlement, Spare, Terms, Upkeep, later,
 };
 use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::token::{AccessToken, RefreshToken, TokenSet};
@@ -54,10 +54,14 @@ pub struct Tokens {
     spare: Option<SealedPair>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spare_generation: Option<u64>,
+    #[serde(default)]
+    spare_attempt: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     spare_refused: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ended: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    troubled_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_shard: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +71,7 @@ pub struct Tokens {
 /// What a claim writes, and what goes when it ends.
 const INTENT: [&str; 3] = ["intent_id", "intent_since_ms", "intent_attempts"];
 const LEASE: [&str; 2] = ["lease_owner", "lease_until_ms"];
-const SPARE: [&str; 3] = ["spare", "spare_generation", "spare_refused"];
+const SPARE: [&str; 4] = ["spare", "spare_generation", "spare_attempt", "spare_refused"];
 
 /// A pair, sealed for one generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,8 +165,11 @@ impl Tokens {
                 .lease_owner
                 .map(|owner| Lease { owner, until: time(self.lease_until_ms.unwrap_or_default()) }),
             refused_at: self.refused_at_ms.map(time),
-            spare: self.spare_generation,
-            spare_refused: self.spare_refused,
+            spare: self.spare_generation.map(|generation| Spare {
+                generation,
+                attempt: self.spare_attempt,
+                refused: self.spare_refused,
+            }),
             ended: self.ended,
         }
     }
@@ -175,6 +182,19 @@ impl Tokens {
     /// When a token that was made by hand was last tried.
     pub fn probed_at(&self) -> Option<Timestamp> {
         self.probed_at_ms.map(time)
+    }
+
+    /// Its credential was last told to be degraded or down.
+    pub fn is_troubled(&self) -> bool {
+        self.troubled_at.is_some()
+    }
+
+    /// So it was, and since then it was refreshed and nothing about it is in doubt: somebody stored the
+    /// pair and did not live to tell.
+    pub fn has_recovered(&self, now: Timestamp) -> bool {
+        let Chain { intent, refused_at, ended, expires_at, .. } = self.chain();
+        let at_rest = intent.is_none() && refused_at.is_none() && !ended && expires_at > now;
+        at_rest && self.troubled_at.is_some_and(|at| at < self.generation)
     }
 
     /// Whether this is the pair that was to be stored: how a writer finds out that a write took place
@@ -313,8 +333,9 @@ pub async fn commit_parked(
 }
 
 /// Keeps a pair that came too late to be committed, beside its sibling or beside the token that bought
-/// it. Nobody can tell which of two siblings Bitbucket still accepts, so neither is thrown away. A chain
-/// that had been given up is taken up again.
+/// it. Nobody can tell which of two siblings Bitbucket still accepts, so neither is thrown away. There is
+/// room for one: it is refused where a [better](Chain::keeps_better) one is kept. A chain that had been
+/// given up is taken up again.
 pub async fn keep(
     table: &impl Table,
     id: &CredentialId,
@@ -323,8 +344,10 @@ pub async fn keep(
 ) -> Result<(), TableError> {
     let at = |generation| Condition::Equals("generation", Value::from(generation));
     let near = Condition::Any(vec![at(origin.generation), at(origin.generation + 1)]);
-    let near = Condition::All(vec![Condition::Equals("consent", Value::from(origin.consent)), near]);
-    let mut set = spare(pair, false);
+    let consent = Condition::Equals("consent", Value::from(origin.consent));
+    let near = Condition::All(vec![consent, near, no_better_is_kept(origin)]);
+    let kept = Spare { generation: pair.generation, attempt: origin.attempt, refused: false };
+    let mut set = spare(pair, kept);
     let alive = Condition::All(vec![near.clone(), Condition::Lacks("ended")]);
     let kept = Write::Update { key: key(id), set: set.clone(), remove: Vec::new(), condition: alive };
     match table.write(vec![kept]).await {
@@ -363,8 +386,8 @@ pub async fn promote(
     let pair = SealedPair { expires_at: now, ..promotion.pair.clone() };
     let mut set = stored(id, &pair, now, claim.due_at);
     let mut remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
-    match &promotion.kept {
-        Some(kept) => set.extend(spare(kept, promotion.present != Present::Stays)),
+    match promotion.kept.as_ref().zip(promotion.present.as_spare(claim.generation)) {
+        Some((pair, kept)) => set.extend(spare(pair, kept)),
         None => remove.extend(SPARE),
     }
     if let Present::BothRefused(at) = promotion.present {
@@ -377,8 +400,24 @@ pub async fn promote(
     table.write(vec![Write::Update { key: key(id), set, remove, condition }]).await
 }
 
-fn spare(pair: &SealedPair, refused: bool) -> Attributes {
-    attributes(json!({ "spare": pair, "spare_generation": pair.generation, "spare_refused": refused }))
+fn spare(pair: &SealedPair, kept: Spare) -> Attributes {
+    attributes(json!({
+        "spare": pair,
+        "spare_generation": kept.generation,
+        "spare_attempt": kept.attempt,
+        "spare_refused": kept.refused,
+    }))
+}
+
+fn no_better_is_kept(than: &Origin) -> Condition {
+    let number = |of: u64| i64::try_from(of).unwrap_or(i64::MAX);
+    let same = Condition::Equals("spare_generation", Value::from(than.generation + 1));
+    let later = |at_most| Condition::Any(vec![Condition::Lacks("spare_attempt"), at_most]);
+    Condition::Any(vec![
+        Condition::Lacks("spare_generation"),
+        Condition::AtMost("spare_generation", number(than.generation)),
+        Condition::All(vec![same, later(Condition::AtMost("spare_attempt", than.attempt.into()))]),
+    ])
 }
 
 /// Gives a claim back without a new pair. Where the token may have been spent, the intent stays. A chain
@@ -395,8 +434,12 @@ pub async fn settle(
         Some(at) => drop(set.insert("refused_at_ms".to_owned(), Value::from(at.as_millisecond()))),
         None => remove.push("refused_at_ms"),
     }
-    if settlement.unspent {
-        remove.extend(INTENT);
+    match claim.over {
+        None if settlement.unspent => remove.extend(INTENT),
+        Some(_) if settlement.unspent => {
+            set.insert("intent_attempts".to_owned(), Value::from(claim.intent.attempts - 1));
+        }
+        _ => {}
     }
     let mut condition = vec![mine(&claim.origin())];
     if settlement.ended {
@@ -421,11 +464,14 @@ pub async fn rest(table: &impl Table, id: &CredentialId, generation: u64) -> Res
     table.write(vec![Write::Update { key: key(id), set: Attributes::new(), remove, condition }]).await
 }
 
-/// A write that changes nothing of the chain and is refused unless it is at `generation`: what a
-/// transaction adds that must not come after a reconnect.
-pub(super) fn still_at(id: &CredentialId, generation: u64) -> Write {
+/// A write that changes nothing of the chain and is refused unless it is at `generation`: what the telling
+/// of a status adds, which must not come after a reconnect. It notes whether the status is good.
+pub(super) fn told(id: &CredentialId, generation: u64, health: Health) -> Write {
     let condition = Condition::Equals("generation", Value::from(generation));
-    Write::Update { key: key(id), set: Attributes::new(), remove: vec!["told"], condition }
+    let troubled = matches!(health, Health::Degraded | Health::Down);
+    let set = if troubled { attributes(json!({ "troubled_at": generation })) } else { Attributes::new() };
+    let remove = if troubled { Vec::new() } else { vec!["troubled_at"] };
+    Write::Update { key: key(id), set, remove, condition }
 }
 
 /// Puts a chain off that is not due, or that nobody can work on, so that it is not looked at each minute. It

@@ -107,6 +107,14 @@ impl Canon<'_> {
         self.generation(origin.consent);
         self.generation(origin.generation);
         self.run(origin.intent);
+        self.attempt(origin.attempt);
+    }
+
+    /// Only which of two comes first makes a difference.
+    fn attempt(&mut self, attempt: u32) {
+        let last = self.state.item.chain.intent.map_or(0, |intent| intent.attempts);
+        let relative = i64::from(attempt) - i64::from(last);
+        self.bytes.extend(i8::try_from(relative).unwrap_or(i8::MIN).to_le_bytes());
     }
 
     fn claim(&mut self, claim: &Claim) {
@@ -115,7 +123,8 @@ impl Canon<'_> {
         self.instant(claim.intent.first_spent_at, LATE);
         self.instant(claim.lease.until, 0);
         self.maybe_instant(claim.refused_at, LOCKOUT);
-        self.byte(u8::from(claim.successor) | u8::from(claim.sibling) << 2 | u8::from(claim.decides) << 1);
+        let known = [claim.successor, claim.decides, claim.sibling, claim.outdated];
+        self.byte(known.iter().fold(0, |bits, known| bits << 1 | u8::from(*known)));
     }
 
     fn phase(&mut self, phase: &Phase) {
@@ -168,13 +177,15 @@ impl Canon<'_> {
         if let Effect::Promote(_, present) = actor.effect {
             self.byte(match present {
                 Present::Goes => 0,
-                Present::Stays => 1,
+                Present::Stays(_) => 1,
                 Present::StaysRefused => 2,
                 Present::StaysBetter => 3,
                 Present::BothRefused(_) => 4,
             });
-            if let Present::BothRefused(at) = present {
-                self.instant(at, LOCKOUT);
+            match present {
+                Present::BothRefused(at) => self.instant(at, LOCKOUT),
+                Present::Stays(attempt) => self.attempt(attempt),
+                _ => {}
             }
         }
         self.byte(match actor.heard {
@@ -211,9 +222,11 @@ impl Canon<'_> {
         self.maybe_run(chain.lease.map(|lease| lease.owner));
         self.maybe_instant(chain.refused_at, LOCKOUT);
         self.byte(u8::from(chain.ended));
-        self.byte(u8::from(chain.spare.is_some()) | u8::from(chain.spare_refused) << 1);
+        self.byte(u8::from(chain.spare.is_some()));
         if let Some(spare) = chain.spare {
-            self.generation(spare);
+            self.generation(spare.generation);
+            self.attempt(spare.attempt);
+            self.byte(u8::from(spare.refused));
         }
         self.token(Some(state.item.refresh));
         self.token(state.item.spare);

@@ -2,7 +2,7 @@
 //! `the_item_of_the_model_is_the_item_of_the_store` ties the two together.
 
 use bucketwheel::rotation::{
-    Adoption, Chain, Claim, Origin, Present, Settlement, Terms, Upkeep, adopt, due_at,
+    Adoption, Chain, Claim, Intent, Origin, Present, Settlement, Spare, Terms, Upkeep, adopt, due_at,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,7 +29,6 @@ impl Item {
             lease: None,
             refused_at: None,
             spare: None,
-            spare_refused: false,
             ended: false,
         };
         Self { chain, refresh, spare: None, due_at: due_at(Upkeep::Hot, now, expires_at, terms) }
@@ -42,9 +41,9 @@ impl Item {
 
     fn stores(&mut self, generation: u64, refresh: Token, now: Timestamp, terms: &Terms) {
         let Item { chain, .. } = Item::connected(generation, refresh, now, terms);
-        let Chain { consent, spare, spare_refused, .. } = self.chain;
+        let Chain { consent, spare, .. } = self.chain;
         self.due_at = due_at(Upkeep::Hot, now, chain.expires_at, terms);
-        self.chain = Chain { consent, spare, spare_refused, ..chain };
+        self.chain = Chain { consent, spare, ..chain };
         self.refresh = refresh;
     }
 
@@ -77,11 +76,11 @@ impl Item {
 
     pub(crate) fn keep(&mut self, origin: &Origin, refresh: Token) -> bool {
         let near = [origin.generation, origin.generation + 1].contains(&self.chain.generation);
-        let accepted = near && self.chain.consent == origin.consent;
+        let accepted = near && self.chain.consent == origin.consent && !self.chain.keeps_better(origin);
         if accepted {
-            self.chain.spare = Some(origin.generation + 1);
+            let (generation, attempt) = (origin.generation + 1, origin.attempt);
+            self.chain.spare = Some(Spare { generation, attempt, refused: false });
             self.spare = Some(refresh);
-            self.chain.spare_refused = false;
             if self.chain.ended {
                 self.chain.ended = false;
                 self.due_at = Timestamp::UNIX_EPOCH;
@@ -100,11 +99,8 @@ impl Item {
     ) -> bool {
         let accepted = self.is_mine(&claim.origin()) && self.spare == Some(spare);
         if accepted {
-            let stays = present != Present::Goes;
-            self.spare = Some(self.refresh).filter(|_| stays);
-            let better = u64::from(present == Present::StaysBetter);
-            self.chain.spare = Some(claim.generation + 1 + better).filter(|_| stays);
-            self.chain.spare_refused = stays && present != Present::Stays;
+            self.chain.spare = present.as_spare(claim.generation);
+            self.spare = Some(self.refresh).filter(|_| self.chain.spare.is_some());
             self.stores(claim.generation + 1, spare, now, terms);
             self.chain.expires_at = now;
             self.due_at = due_at(Upkeep::Hot, now, now, terms);
@@ -116,7 +112,7 @@ impl Item {
     }
 
     pub(crate) fn settle(&mut self, claim: &Claim, settlement: &Settlement) -> bool {
-        let kept = self.chain.spare.is_some_and(|spare| spare >= claim.generation);
+        let kept = self.chain.spare.is_some_and(|spare| spare.generation >= claim.generation);
         let accepted = self.is_mine(&claim.origin()) && !(settlement.ended && kept);
         if accepted {
             self.chain.lease = None;
@@ -124,7 +120,8 @@ impl Item {
             self.chain.refused_at = settlement.refused_at;
             self.chain.ended |= settlement.ended;
             if settlement.unspent {
-                self.chain.intent = None;
+                let intent = Intent { attempts: claim.intent.attempts - 1, ..claim.intent };
+                self.chain.intent = claim.over.map(|_| intent);
             }
         }
         accepted

@@ -117,13 +117,18 @@ impl Search {
             .filter(|_| !hostile)
             .filter(|(origin, ..)| near(origin.generation, origin.consent));
         let idle = state.actors.iter().all(Option::is_none);
-        let kept = state.item.spare.filter(|_| chain.has_spare() && (!hostile || idle));
+        let kept = state.item.spare.filter(|_| chain.spare().is_some() && (!hostile || idle));
         let known = in_hand.chain(parked.map(|(_, token, _)| *token)).chain(kept);
         let works = known.into_iter().any(|token| state.provider.of(token).standing == Standing::Unused);
+        // A token is held to be as old as the first intent to spend it, though Bitbucket may have seen it
+        // for the first time much later.
+        let (grace, skew) = (self.terms.grace.as_secs(), self.terms.skew.as_secs());
+        let since = chain.intent.map(|intent| intent.first_spent_at.as_second());
+        let aged = since.is_some_and(|since| state.now + RECOVERY >= since + grace + skew);
         works
             || match main {
                 Standing::Unused => true,
-                Standing::UsedAt(used) => open(used),
+                Standing::UsedAt(used) => open(used) && !aged,
                 Standing::Killed => false,
             }
     }

@@ -497,7 +497,7 @@ impl State {
         if self.item.chain.ended {
             // What is parked is not known before it comes home. Then the chain must come back to life, which
             // the search checks by letting everything calm down.
-            let kept = self.item.spare.filter(|_| self.item.chain.has_spare());
+            let kept = self.item.spare.filter(|_| self.item.chain.spare().is_some());
             let mut known = kept.into_iter().chain([self.item.refresh]);
             if known.any(|token| self.serves(token, variant)) {
                 return Err("down while a token that works is known".to_owned());

@@ -162,14 +162,13 @@ async fn promoted(
         |pair: &SealedPair, generation| pair.reseal(rings, &id(), generation, [[7; 24]; 2]).expect("opens");
     let present = [
         Present::Goes,
-        Present::Stays,
+        Present::Stays(1),
         Present::StaysRefused,
         Present::StaysBetter,
         Present::BothRefused(now),
     ][dice.below(5)];
     let next = claim.generation + 1;
-    let later = next + u64::from(present == Present::StaysBetter);
-    let kept = Some(seal(&found.pair(), later)).filter(|_| present != Present::Goes);
+    let kept = present.as_spare(claim.generation).map(|kept| seal(&found.pair(), kept.generation));
     let promotion = Promotion { spare: spare.clone(), pair: seal(spare, next), kept, present };
     let real = tokens::promote(table, &id(), claim, &promotion, now, &terms).await;
     (accepted(real), item.promote(claim, present, token, now, &terms))

@@ -9,15 +9,25 @@ use super::locked;
 use super::seed::{CREDENTIALS, id};
 use super::world::{Shared, number, ring};
 
+const UP: (Health, Option<Cause>) = (Health::Up, None);
+const LOST: (Health, Option<Cause>) = (Health::Down, Some(Cause::RotationLost));
+
+/// As what the credential is shown.
+async fn shown(shared: &Shared, n: u8) -> (Health, Option<Cause>) {
+    let status = credentials::get(&shared.table, &id(n)).await.expect("read").expect("there").status;
+    (status.health, status.cause)
+}
+
 async fn found(shared: &Shared, n: u8) -> Tokens {
     tokens::get(&shared.table, &id(n)).await.expect("read").expect("tokens")
 }
 
-/// Every chain has ended, or is refreshed and nothing about it is in doubt.
+/// Every chain has ended, or is refreshed and nothing about it is in doubt, and that is shown.
 pub(super) async fn settled(shared: &Shared) -> bool {
     for n in 0..CREDENTIALS {
         let chain = found(shared, n).await.chain();
-        if !(chain.ended || at_rest(&chain)) {
+        let shown = shown(shared, n).await;
+        if !(chain.ended && shown == LOST || at_rest(&chain) && shown == UP) {
             return false;
         }
     }
@@ -42,13 +52,12 @@ pub(super) async fn verdict(shared: &Shared) -> Result<u64, String> {
         let serves = |token| locked(&shared.provider).serves(token, shared.second(), &shared.variant);
         let token = number(found.refresh(&ring(), &id(n)));
         let works = serves(token);
-        let status = credentials::get(&shared.table, &id(n)).await.expect("read").expect("there").status;
-        let shown = (status.health, status.cause);
+        let shown = shown(shared, n).await;
         let right = if chain.ended {
             lost += 1;
-            shared.variant.grace < 600 && !works && shown == (Health::Down, Some(Cause::RotationLost))
+            shared.variant.grace < 600 && !works && shown == LOST
         } else {
-            works && at_rest(&chain) && status.health != Health::Down
+            works && at_rest(&chain) && shown == UP
         };
         if !right {
             return Err(format!(

@@ -275,6 +275,8 @@ pub(super) struct Slow(pub(super) MemoryQueue, pub(super) World);
 impl Queue for Slow {
     async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         self.1.0.pause().await;
+        // Events are grouped; of what goes to the refresh queue a refresher itself sends nothing but pairs.
+        self.1.0.count(|tally| tally.parked += u64::from(message.group.is_none()));
         self.0.send(message).await
     }
 }

@@ -45,6 +45,7 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
         due_at: now,
         refused_at: None,
         successor: false,
+        outdated: false,
         sibling: false,
         decides: false,
     };
@@ -57,7 +58,7 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
         Cause::RotationLost.sentence(),
         Cause::RotationLost.resolution(),
         "repository:write",
-        "runs so far: 2",
+        "spends without an answer: 2",
         "connected",
     ] {
         assert!(page.contains(text), "{text}");

@@ -105,3 +105,23 @@ async fn what_nobody_announced_is_announced_by_the_next_refresh() {
     world.sweep().await;
     assert_eq!((world.told(), world.chain("due-0").await.generation), (vec!["due-0 disabled".to_owned()], 2));
 }
+
+#[tokio::test]
+async fn a_recovery_that_nobody_could_tell_is_told_by_the_next_sweep() {
+    let world = World::new(1);
+    world.connect_due(names("due", 1)).await;
+    world.fails("due-0", Some(Fault::Lost));
+    world.sweep().await;
+    assert_eq!(world.told(), ["due-0 degraded: refresh_failed"]);
+    world.fails("due-0", None);
+    world.events.set_down(true);
+    world.minute().await;
+    assert_eq!(world.chain("due-0").await.generation, 2);
+    world.events.set_down(false);
+    assert_eq!(world.state("due-0").await, "degraded: refresh_failed");
+    world.minute().await;
+    assert_eq!((world.told(), world.state("due-0").await), (vec!["due-0 up".to_owned()], "up".to_owned()));
+    world.minute().await;
+    assert!(world.minute().await.runs.is_empty(), "and from then on it is looked at when it is due");
+    assert_eq!(world.spends().len(), 2);
+}

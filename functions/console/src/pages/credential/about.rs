@@ -57,7 +57,7 @@ pub(super) fn chain(credential: &Credential, tokens: Option<&Tokens>, now: Times
                 (timeline::show(&crate::outlook(tokens, now), credential.kind.renews_itself(), now))
                 @if let Some(intent) = &chain.intent {
                     p.banner.warn {
-                        "The refresh token was first spent " (ago(intent.first_spent_at, now)) ", runs so far: " (intent.attempts)
+                        "The refresh token was first spent " (ago(intent.first_spent_at, now)) ", spends without an answer: " (intent.attempts)
                         ". No new pair is stored yet."
                     }
                 }
