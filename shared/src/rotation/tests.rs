@@ -246,6 +246,15 @@ fn the_first_refusal_waits_and_the_second_ends_the_chain() {
 }
 
 #[test]
+fn inside_the_window_it_is_tried_sooner_and_believed_no_sooner() {
+    let suspect = Chain { refused_at: Some(at(7_000)), ..left(6_960) };
+    assert_eq!(read(suspect, 7_019, true).1, not_due());
+    let (phase, effect) = refused(suspect, 7_020, Answer::No, still(suspect));
+    assert_eq!(phase, Phase::Settling(Outcome::Suspect));
+    assert!(matches!(effect, Effect::Settle(_, Settlement { ended: false, .. })), "{effect:?}");
+}
+
+#[test]
 fn a_refusal_is_not_believed_of_a_chain_that_has_moved_on() {
     let suspect = Chain { refused_at: Some(at(6_000)), ..left(5_900) };
     let contested = Effect::End(Outcome::Contested);
