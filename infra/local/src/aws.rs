@@ -33,6 +33,10 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
+    fn at(endpoint: &str) -> Self {
+        Self { authority: endpoint.trim_start_matches("http://").to_owned() }
+    }
+
     /// Stores an object, or with an empty path makes a bucket.
     pub(crate) async fn put(&self, path: &str, content: Bytes) -> Result<(), Error> {
         let request = self.request(Method::PUT, &format!("/{path}"));
@@ -63,6 +67,24 @@ impl Aws {
             self.send("secretsmanager", "secretsmanager:GetSecretValue", request, body.into()).await?;
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
         Ok(answer["SecretString"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Every item of a table, page by page, as DynamoDB writes them.
+    pub(crate) async fn items(&self, table: &str) -> Result<String, Error> {
+        let (mut all, mut body) = (String::new(), serde_json::json!({"TableName": table}));
+        loop {
+            let request = self
+                .request(Method::POST, "/")
+                .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
+                .header("x-amz-target", "DynamoDB_20120810.Scan");
+            let page = self.send("dynamodb", "dynamodb:Scan", request, body.to_string().into()).await?;
+            all += &String::from_utf8_lossy(&page);
+            let page: serde_json::Value = serde_json::from_slice(&page).unwrap_or_default();
+            match page.get("LastEvaluatedKey") {
+                Some(key) if key.is_object() => body["ExclusiveStartKey"] = key.clone(),
+                _ => return Ok(all),
+            }
+        }
     }
 
     /// Makes a queue, ordered if its name says `.fifo`, and gives its address.
@@ -129,7 +151,7 @@ impl Local {
     /// # Errors
     /// [`Error::Unreachable`] and [`Error::Refused`].
     pub async fn invoke(&self, function: &str, event: impl Into<Bytes>) -> Result<Bytes, Error> {
-        self.aws().invoke(&format!("{STACK}-{function}"), event.into()).await
+        invoke(&self.aws_endpoint, function, event).await
     }
 
     /// The environment variables that the template gives a function, such as `token-refresh`.
@@ -137,9 +159,7 @@ impl Local {
     /// # Errors
     /// [`Error::Unreachable`] and [`Error::Refused`].
     pub async fn environment(&self, function: &str) -> Result<HashMap<String, String>, Error> {
-        let configuration = self.aws().configuration(&format!("{STACK}-{function}")).await?;
-        let variables = configuration["Environment"]["Variables"].as_object().into_iter().flatten();
-        Ok(variables.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
+        environment(&self.aws_endpoint, function).await
     }
 
     /// Makes a queue besides those of the template, ordered if its name says `.fifo`, and gives its address.
@@ -147,12 +167,42 @@ impl Local {
     /// # Errors
     /// [`Error::Unreachable`] and [`Error::Refused`].
     pub async fn queue(&self, name: &str) -> Result<String, Error> {
-        self.aws().queue(name).await
+        queue(&self.aws_endpoint, name).await
     }
+}
 
-    fn aws(&self) -> Aws {
-        Aws { authority: self.aws_endpoint.trim_start_matches("http://").to_owned() }
-    }
+/// Every item of the table, as DynamoDB writes them: what somebody would see who may read it all.
+///
+/// # Errors
+/// [`Error::Unreachable`] and [`Error::Refused`].
+pub async fn items(endpoint: &str, table: &str) -> Result<String, Error> {
+    Aws::at(endpoint).items(table).await
+}
+
+/// [`Local::invoke`] for who knows only where the stand-in is.
+///
+/// # Errors
+/// [`Error::Unreachable`] and [`Error::Refused`].
+pub async fn invoke(endpoint: &str, function: &str, event: impl Into<Bytes>) -> Result<Bytes, Error> {
+    Aws::at(endpoint).invoke(&format!("{STACK}-{function}"), event.into()).await
+}
+
+/// [`Local::environment`] for who knows only where the stand-in is.
+///
+/// # Errors
+/// [`Error::Unreachable`] and [`Error::Refused`].
+pub async fn environment(endpoint: &str, function: &str) -> Result<HashMap<String, String>, Error> {
+    let configuration = Aws::at(endpoint).configuration(&format!("{STACK}-{function}")).await?;
+    let variables = configuration["Environment"]["Variables"].as_object().into_iter().flatten();
+    Ok(variables.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect())
+}
+
+/// [`Local::queue`] for who knows only where the stand-in is.
+///
+/// # Errors
+/// [`Error::Unreachable`] and [`Error::Refused`].
+pub async fn queue(endpoint: &str, name: &str) -> Result<String, Error> {
+    Aws::at(endpoint).queue(name).await
 }
 
 fn signed(service: &str, request: http::request::Builder, content: &[u8]) -> Result<Request<()>, Cause> {

@@ -22,6 +22,7 @@ use std::{
     collections::HashMap,
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bucketwheel_sandbox::{Sandbox, Served, Settings, seed};
@@ -33,7 +34,7 @@ use crate::{
     stand_in::StandIn,
 };
 pub use crate::{
-    aws::{KEY, REGION},
+    aws::{KEY, REGION, environment, invoke, items, queue},
     error::Error,
     package::{Packaged, package},
     stack::{Outputs, STACK},
@@ -48,6 +49,8 @@ pub struct Options {
     pub sandbox_port: u16,
     /// The port of the AWS stand-in.
     pub aws_port: u16,
+    /// Where the functions look for AWS, for one who stands between. None: at the stand-in.
+    pub functions_endpoint: Option<String>,
     /// Which Bitbucket the functions talk to.
     pub bitbucket: Bitbucket,
     /// The folder for the Python environment, logs and temporary files, usually in the target folder.
@@ -70,6 +73,7 @@ impl Default for Options {
             front_port: 0,
             sandbox_port: 0,
             aws_port: 0,
+            functions_endpoint: None,
             bitbucket: Bitbucket::Sandbox,
             state: target.join("bucketwheel"),
             binaries: None,
@@ -173,7 +177,8 @@ pub async fn start(options: Options, progress: &(impl Fn(Step) + Sync)) -> Resul
     let (python, binaries) = tokio::try_join!(environment::ready(&state, progress), build)?;
 
     progress(Step::StandIn);
-    let stand_in = StandIn::start(&python, &state, options.aws_port).await?;
+    let stand_in =
+        StandIn::start(&python, &state, options.aws_port, options.functions_endpoint.clone()).await?;
     progress(Step::Deploy);
     let aws = Aws { authority: stand_in.authority.clone() };
     let parameters = parameters(&options, &public_url, sandbox.as_ref().map(Served::url));
@@ -191,6 +196,14 @@ pub async fn start(options: Options, progress: &(impl Fn(Step) + Sync)) -> Resul
         front,
         stand_in: Some(stand_in),
     })
+}
+
+/// Builds the functions and gives where the binary of each is.
+///
+/// # Errors
+/// [`Error::Build`], and [`Error::Io`] if cargo cannot be run.
+pub async fn build() -> Result<HashMap<String, PathBuf>, Error> {
+    functions::build(project()).await
 }
 
 impl Local {
@@ -211,6 +224,24 @@ impl Local {
     pub fn log(&self, function: &str) -> String {
         let log = std::fs::read(self.logs().join(format!("{STACK}-{function}.log"))).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The process of the stand-in, and the parent of every function's.
+    #[must_use]
+    pub fn aws_process(&self) -> Option<u32> {
+        self.stand_in.as_ref().and_then(StandIn::process)
+    }
+
+    /// Ends the stand-in and every function, waits for `pause`, and starts it again with all that it held:
+    /// the table, the queues and what lies in them, the schedules.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn restart_aws(&mut self, pause: Duration) -> Result<(), Error> {
+        match &mut self.stand_in {
+            Some(stand_in) => stand_in.restart(pause).await,
+            None => Ok(()),
+        }
     }
 
     /// Ends everything and waits until it is gone.

@@ -19,6 +19,7 @@ use crate::{
 };
 
 const WRAPPER: &str = include_str!("stand_in.py");
+const LOG: &str = "stand-in.log";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What of our environment reaches the stand-in, and through it every function: a setting of the
 /// person's shell must not change what a function does, but the way to the internet stays.
@@ -44,12 +45,21 @@ pub(crate) struct StandIn {
     child: Child,
     folder: PathBuf,
     _in_use: File,
+    python: PathBuf,
+    /// Where functions look for AWS.
+    endpoint: String,
     pub authority: String,
 }
 
 impl StandIn {
-    /// Starts it on a port, or with port 0 on a free one, and waits until it answers.
-    pub(crate) async fn start(python: &Path, state: &Path, port: u16) -> Result<Self, Error> {
+    /// Starts it on a port, or with port 0 on a free one, and waits until it answers. Functions look for AWS
+    /// at `endpoint`, or at the stand-in itself.
+    pub(crate) async fn start(
+        python: &Path,
+        state: &Path,
+        port: u16,
+        endpoint: Option<String>,
+    ) -> Result<Self, Error> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await;
         let taken = Error::PortTaken { port, purpose: "the local AWS", option: "--aws-port" };
         let port = listener.and_then(|listener| listener.local_addr()).map_err(|_| taken)?.port();
@@ -68,40 +78,44 @@ impl StandIn {
             in_use.lock()?;
             fs::create_dir_all(&logs)?;
             fs::create_dir_all(&tmp)?;
-            let log = File::create(logs.join("stand-in.log"))?;
-            Ok((in_use, log.try_clone()?, log))
+            Ok(in_use)
         };
-        let (in_use, output, errors) =
-            prepare().map_err(Error::io(format!("prepare the folder {}", folder.display())))?;
+        let in_use = prepare().map_err(Error::io(format!("prepare the folder {}", folder.display())))?;
 
-        let inherited = INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        let child = Command::new(python)
-            .args(["-c", WRAPPER])
-            .arg(&logs)
-            .env_clear()
-            .envs(inherited)
-            .envs([("NO_PROXY", "localhost,127.0.0.1"), ("no_proxy", "localhost,127.0.0.1")])
-            .envs([
-                ("AWS_ACCESS_KEY_ID", KEY),
-                ("AWS_SECRET_ACCESS_KEY", KEY),
-                ("AWS_DEFAULT_REGION", REGION),
-            ])
-            .envs([("AUTH", "true"), ("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string())])
-            // Without it the functions would talk to the real AWS.
-            .env("AWS_ENDPOINT_URL", format!("http://{authority}"))
-            .env("TMPDIR", &tmp)
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
-            .spawn()
-            .map_err(Error::io("start the local AWS stand-in"))?;
-        let mut stand_in = Self { child, folder, _in_use: in_use, authority };
+        let endpoint = endpoint.unwrap_or_else(|| format!("http://{authority}"));
+        let child = spawn(python, &folder, &authority, &endpoint)?;
+        let python = python.to_owned();
+        let mut stand_in = Self { child, folder, _in_use: in_use, python, endpoint, authority };
         stand_in.answering().await?;
         Ok(stand_in)
     }
 
+    /// Its process, and the parent of every function's.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Ends it, waits for `pause` and starts it again with all that it held. The functions die with it.
+    pub(crate) async fn restart(&mut self, pause: Duration) -> Result<(), Error> {
+        if let Some(process) = self.process() {
+            let asked = Command::new("sh").args(["-c", &format!("kill -USR1 {process}")]).status().await;
+            asked.map_err(Error::io("ask the stand-in to end"))?;
+        }
+        // Waiting closes its standard input, at which it would end before it has written anything down.
+        let input = self.child.stdin.take();
+        let ended = time::timeout(PATIENCE, self.child.wait()).await;
+        drop(input);
+        if ended.is_err() {
+            let log = self.logs().join(LOG);
+            return Err(Error::StandIn { detail: "it does not end".into(), log });
+        }
+        time::sleep(pause).await;
+        self.child = spawn(&self.python, &self.folder, &self.authority, &self.endpoint)?;
+        self.answering().await
+    }
+
     async fn answering(&mut self) -> Result<(), Error> {
-        let log = self.logs().join("stand-in.log");
+        let log = self.logs().join(LOG);
         let begun = time::Instant::now();
         while !aws::answers(&self.authority).await {
             if let Some(status) = self.child.try_wait().map_err(Error::io("watch the stand-in"))? {
@@ -126,6 +140,35 @@ impl StandIn {
         let _ = time::timeout(Duration::from_secs(5), self.child.wait()).await;
         let _ = fs::remove_dir_all(self.folder.join("tmp"));
     }
+}
+
+/// Starts its process in a folder that is prepared.
+fn spawn(python: &Path, folder: &Path, authority: &str, endpoint: &str) -> Result<Child, Error> {
+    let log = folder.join("logs").join(LOG);
+    let opened = File::options().create(true).append(true).open(&log);
+    let opened = opened.and_then(|log| Ok((log.try_clone()?, log)));
+    let (output, errors) = opened.map_err(Error::io(format!("write {}", log.display())))?;
+    let port = authority.rsplit(':').next().unwrap_or_default();
+    let inherited = INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    Command::new(python)
+        .args(["-c", WRAPPER])
+        .arg(folder.join("logs"))
+        .env_clear()
+        .envs(inherited)
+        .envs([("NO_PROXY", "localhost,127.0.0.1"), ("no_proxy", "localhost,127.0.0.1")])
+        .envs([("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", KEY), ("AWS_DEFAULT_REGION", REGION)])
+        .envs([("AUTH", "true"), ("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", port)])
+        // Without it the functions would talk to the real AWS.
+        .env("AWS_ENDPOINT_URL", endpoint)
+        .env("TMPDIR", folder.join("tmp"))
+        // Written when it is asked to end, read when it starts.
+        .envs([("PERSIST_STATE", "1"), ("S3_PERSIST", "0")])
+        .env("STATE_DIR", folder.join("tmp/state"))
+        .stdin(Stdio::piped())
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .map_err(Error::io("start the local AWS stand-in"))
 }
 
 /// Removes what runs that were killed could not remove themselves, and logs of the day before.
