@@ -4,6 +4,7 @@
 mod actions;
 mod at_most_once;
 mod attached;
+mod attacks;
 mod backlogs;
 mod browser;
 mod calls;

@@ -141,6 +141,8 @@ async fn with_a_sign_on_in_front_no_route_of_the_console_answers_without_it() {
         None,
         Some("not.a.token".to_owned()),
         Some(forged),
+        Some(Issuer::unsigned(&claims)),
+        Some(issuer.confused(&claims)),
         Some(with("exp", json!(in_an_hour - 7200))),
         Some(with("aud", json!("somebody else"))),
         Some(with("iss", json!("https://sign-on.invalid"))),

@@ -57,7 +57,7 @@ async fn pages_come_as_parts_on_the_queue_and_in_the_store() {
 }
 
 /// A server that notes whatever comes to it.
-async fn hostile() -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn hostile() -> (String, Arc<Mutex<Vec<String>>>) {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let noted = heard.clone();
     let note = async move |request: axum::extract::Request| {

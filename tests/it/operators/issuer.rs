@@ -5,6 +5,7 @@ use axum::Router;
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -44,5 +45,21 @@ impl Issuer {
         let random = SystemRandom::new();
         self.key.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).expect("signed");
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// A token with these claims that nobody signed.
+    pub(super) fn unsigned(claims: &Value) -> String {
+        let [head, claims] =
+            [&json!({"alg": "none"}), claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        format!("{head}.{claims}.")
+    }
+
+    /// A token with these claims, signed with the public key as if that were a secret.
+    pub(super) fn confused(&self, claims: &Value) -> String {
+        let [head, claims] = [&json!({"alg": "HS256", "kid": "one"}), claims]
+            .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let signed = format!("{head}.{claims}");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.public().as_ref());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes())))
     }
 }

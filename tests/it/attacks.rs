@@ -1,0 +1,384 @@
+//! The attacks of the threat model, tried against the running system as a stranger would. What other tests
+//! try already is not repeated here: `.github/THREATS.md` has all of them, with the answer that each got, and
+//! `every_attack_of_the_threat_model_names_a_test_that_exists` keeps that list honest.
+
+mod bombs;
+
+use std::fs;
+use std::path::Path;
+
+use bucketwheel::signature::sign;
+use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+
+use crate::pagination::hostile;
+use crate::world::World;
+
+const REPOSITORY: &str = "seilbahn/website";
+
+/// Posts to the webhook address with these headers.
+async fn posted(world: &World, path: &str, headers: &[(&str, &str)], body: &[u8]) -> StatusCode {
+    let url = format!("{}/webhooks/bitbucket-cloud/{path}", world.local().public_url);
+    let request =
+        headers.iter().fold(world.http.post(url), |request, (name, value)| request.header(*name, *value));
+    request.body(body.to_vec()).send().await.expect("an answer").status()
+}
+
+/// A good delivery behind bad ones shows that nothing of them is on its way.
+async fn only_the_last_came(world: &World, credential: &str, secret: &SecretString, before: usize) {
+    assert_eq!(world.deliver(credential, "repo:push", b"{\"last\":1}", secret).await, StatusCode::ACCEPTED);
+    let events = world.events(credential, before + 1).await;
+    assert_eq!(events.len(), before + 1);
+    assert_eq!(events[before].1, b"{\"last\":1}");
+}
+
+#[tokio::test]
+async fn a_replayed_delivery_comes_once_whatever_headers_it_wears() {
+    let world = World::running().await;
+    let credential = world.connect("replayed").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let body = br#"{"repository":{"uuid":"{replayed}"}}"#;
+    let right = sign(body, &secret);
+    for (key, attempt) in [("repo:push", "1"), ("repo:push", "2"), ("pullrequest:fulfilled", "1"), ("", "9")]
+    {
+        let headers = [
+            ("x-hub-signature", right.as_str()),
+            ("x-event-key", key),
+            ("x-attempt-number", attempt),
+            ("x-request-uuid", "another"),
+        ];
+        assert_eq!(posted(&world, &credential, &headers, body).await, StatusCode::ACCEPTED);
+    }
+    only_the_last_came(&world, &credential, &secret, 1).await;
+    assert_eq!(world.events(&credential, 1).await[0].0, "org.bitbucket.repo.push");
+}
+
+#[tokio::test]
+async fn a_body_that_differs_by_a_byte_and_a_secret_of_another_credential_get_401() {
+    let world = World::running().await;
+    let credential = world.connect("truncated").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let other = world.connect("truncated, other").await;
+    let others = world.hook(&other, REPOSITORY).await;
+    assert_ne!(secret.expose_secret(), others.expose_secret());
+    let body = br#"{"push":{"changes":[]}}"#;
+    let right = sign(body, &secret);
+    let mut longer = body.to_vec();
+    longer.push(b'\n');
+    let mut flipped = body.to_vec();
+    flipped[2] ^= 1;
+    for body in [&body[..body.len() - 1], &[], &longer, &flipped] {
+        let status = world.deliver_signed(&credential, "repo:push", body, Some(&right)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{body:?}");
+    }
+    let strange = world.deliver(&credential, "repo:push", body, &others).await;
+    assert_eq!(strange, StatusCode::UNAUTHORIZED, "another credential's secret");
+    only_the_last_came(&world, &credential, &secret, 0).await;
+}
+
+#[tokio::test]
+async fn no_other_algorithm_and_no_doubled_header_gets_a_delivery_in() {
+    let world = World::running().await;
+    let credential = world.connect("algorithm").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let body = br#"{"push":{"changes":[]}}"#;
+    let right = sign(body, &secret);
+    let digits = right.trim_start_matches("sha256=");
+    for value in [
+        digits.to_owned(),
+        format!("sha1={}", &digits[..40]),
+        format!("sha512={digits}{digits}"),
+        format!("none={digits}"),
+        "none=".to_owned(),
+        format!("sha256={}", &digits[..62]),
+        format!("sha256={digits}00"),
+        format!("sha256={digits};sha256={digits}"),
+    ] {
+        for name in ["x-hub-signature", "x-hub-signature-256"] {
+            let status = posted(&world, &credential, &[(name, &value)], body).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}: {value}");
+        }
+    }
+    // Five signatures, of which the last is right, are more than anybody sends.
+    let wrong = format!("sha256={}", "0".repeat(64));
+    let many = [wrong.as_str(), &wrong, &wrong, &wrong, &right].join(", ");
+    assert_eq!(
+        posted(&world, &credential, &[("x-hub-signature", &many)], body).await,
+        StatusCode::UNAUTHORIZED
+    );
+    // Names that a proxy might trust change nothing.
+    let trusted = [
+        ("authorization", "Bearer anything"),
+        ("x-hub-signature-verified", "true"),
+        ("x-forwarded-for", "104.192.136.1"),
+        ("x-http-method-override", "GET"),
+        ("x-original-url", "/api/credentials"),
+        ("user-agent", "Bitbucket-Webhooks/2.0"),
+    ];
+    assert_eq!(posted(&world, &credential, &trusted, body).await, StatusCode::UNAUTHORIZED);
+    only_the_last_came(&world, &credential, &secret, 0).await;
+}
+
+#[tokio::test]
+async fn no_spelling_of_an_address_reaches_another_credential_or_route() {
+    let world = World::running().await;
+    let credential = world.connect("spelling").await;
+    let secret = world.hook(&credential, REPOSITORY).await;
+    let body = br#"{"push":{"changes":[]}}"#;
+    let right = sign(body, &secret);
+    for path in [
+        format!("{credential}/"),
+        format!("{credential}%00"),
+        format!("{credential}%2f..%2fother"),
+        format!("%2e%2e/{credential}"),
+        credential.to_uppercase(),
+        format!("x{credential}"),
+        "CRED%23x".to_owned(),
+        "*".to_owned(),
+    ] {
+        let status = posted(&world, &path, &[("x-hub-signature", &right)], body).await;
+        let refused = [StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND, StatusCode::BAD_REQUEST];
+        assert!(refused.contains(&status), "{path}: {status}");
+    }
+    only_the_last_came(&world, &credential, &secret, 0).await;
+}
+
+#[tokio::test]
+async fn a_state_of_one_connect_is_worth_nothing_in_another_browser_that_began_its_own() {
+    let world = World::running().await;
+    let (attackers, planted) = world.connect_link("fixation, attacker").await;
+    let (victims, _) = world.connect_link("fixation, victim").await;
+    let (mut attacker, mut victim) = (world.person(), world.person());
+    let begun = attacker.open(&attackers).await.expect("the consent page");
+    let state = begun.parameter("state").expect("a state");
+    // The victim's browser has a cookie too, of its own connect.
+    victim.open(&victims).await.expect("the consent page");
+    let callback = format!("{}/oauth/callback?code=planted&state={state}", world.local().public_url);
+    let landed = victim.open(&callback).await.expect("a page");
+    assert_eq!(landed.parameter("bitbucket_error").as_deref(), Some("other_browser"));
+    assert!(world.item(&format!("CRED#{planted}"), "META").await.is_none());
+}
+
+#[tokio::test]
+async fn no_login_leads_to_another_site() {
+    let world = World::running().await;
+    let token = world.local().outputs.operator_token.as_str();
+    for next in [
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https://evil.example/",
+        "https:evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "/%09/evil.example",
+        "\u{a0}//evil.example",
+        "@evil.example",
+        ".evil.example",
+        "/..//evil.example",
+        "/./\\evil.example",
+    ] {
+        let url = format!("{}/login", world.local().public_url);
+        let form = [("token", token), ("next", next)];
+        let answer = world.http.post(&url).form(&form).send().await.expect("an answer");
+        let to = answer.headers()[LOCATION].to_str().expect("an address").to_owned();
+        let here = reqwest::Url::parse(&url).expect("an address");
+        let there = here.join(&to).expect("an address");
+        assert_eq!(there.origin(), here.origin(), "{next:?} leads to {to}");
+        let shown = world.http.get(&url).query(&[("next", next)]).send().await.expect("the page");
+        let text = shown.text().await.expect("a page");
+        assert!(!text.contains("evil.example\"") || text.contains("value=\"/"), "{next:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn no_path_of_a_call_reaches_another_host_or_leaves_the_api() {
+    let world = World::running().await;
+    let credential = world.connect("ssrf").await;
+    let (evil, heard) = hostile().await;
+    let host = evil.trim_start_matches("http://");
+    let before = world.requests("GET", "").await.len();
+    for path in [
+        format!("//{host}/2.0/user"),
+        format!("{evil}/2.0/user"),
+        format!("@{host}/user"),
+        format!("..//{host}"),
+        "../site/oauth2/access_token".to_owned(),
+        "%2e%2e/site/oauth2/access_token".to_owned(),
+        "user/..%2f..%2fsite".to_owned(),
+        "repositories/./../../_sandbox/state".to_owned(),
+        "\\\\169.254.169.254\\latest".to_owned(),
+        "user?access_token=x".to_owned(),
+        "user#fragment".to_owned(),
+        "user\r\nHost: evil".to_owned(),
+        String::new(),
+    ] {
+        let call = json!({"credential": credential, "call": {"method": "GET", "path": path}});
+        let (status, answer) = world.operator("POST", "call", Some(call)).await;
+        let refused =
+            status == StatusCode::BAD_REQUEST || (status == StatusCode::OK && answer["state"] == "failed");
+        assert!(refused, "{path:?}: {status} {answer}");
+    }
+    // Headers, a body's host and a query decide no host either.
+    for call in [
+        json!({"method": "GET", "path": "user", "headers": {"host": host, "authorization": "Basic eDp5"}}),
+        json!({"method": "GET", "path": "user", "url": evil, "host": host, "base": evil}),
+        json!({"method": "GET", "path": "user", "query": {"url": evil, "next": evil}}),
+    ] {
+        let call = json!({"credential": credential, "call": call});
+        let (status, answer) = world.operator("POST", "call", Some(call)).await;
+        let own = answer["body"]["display_name"] == "Ada Lindt";
+        assert!(own || status == StatusCode::BAD_REQUEST, "{status} {answer}");
+    }
+    assert_eq!(*heard.lock().expect("unpoisoned"), Vec::<String>::new());
+    let strayed = world.requests("GET", "").await;
+    let strayed = strayed[before.min(strayed.len())..].iter().filter(|line| {
+        let path = line["path"].as_str().unwrap_or_default();
+        line["who"].as_str().is_some() && !path.starts_with("/2.0/")
+    });
+    assert_eq!(strayed.count(), 0);
+}
+
+#[tokio::test]
+async fn no_foreign_page_and_no_form_without_origin_writes_with_a_session() {
+    let world = World::running().await;
+    let credential = world.connect("csrf").await;
+    let url = |path: &str| format!("{}{path}", world.local().public_url);
+    let cookie = session(&world).await;
+    for origin in [Some("https://evil.example"), Some("null"), Some("http://localhost.evil.example")] {
+        for (method, path) in [
+            (Method::POST, format!("/credentials/{credential}")),
+            (Method::POST, "/api/connect-links".to_owned()),
+            (Method::DELETE, format!("/api/credentials/{credential}")),
+            (Method::POST, "/logout".to_owned()),
+        ] {
+            let request = world.http.request(method, url(&path)).header(COOKIE, &cookie);
+            let request = origin.into_iter().fold(request, |request, origin| request.header(ORIGIN, origin));
+            let request = request.header("content-type", "text/plain").body("deed=disable");
+            let status = request.send().await.expect("an answer").status();
+            assert_eq!(status, StatusCode::FORBIDDEN, "{path} from {origin:?}");
+        }
+    }
+    let (_, shown) = world.operator("GET", &format!("credentials/{credential}"), None).await;
+    assert_eq!(shown["status"]["health"], "up");
+}
+
+#[tokio::test]
+async fn a_session_that_was_changed_or_made_up_admits_nobody() {
+    let world = World::running().await;
+    let cookie = session(&world).await;
+    let (name, value) = cookie.split_once('=').expect("a cookie");
+    let parts: Vec<_> = value.split('.').collect();
+    let [version, expiry, signature] = parts[..] else { panic!("{value}") };
+    let later = expiry.parse::<i64>().expect("a time") + 1_000_000;
+    let enter = async |cookie: String| {
+        let request = world.http.get(format!("{}/credentials", world.local().public_url));
+        request.header(COOKIE, cookie).send().await.expect("an answer").status()
+    };
+    assert_eq!(enter(cookie.clone()).await, StatusCode::OK);
+    for forged in [
+        format!("{name}={version}.{later}.{signature}"),
+        format!("{name}={version}.{expiry}."),
+        format!("{name}={version}.{expiry}.{}", "0".repeat(64)),
+        format!("{name}=v0.{expiry}.{signature}"),
+        format!("{name}=none.{expiry}."),
+        format!("{name}={version}.{expiry}.{}", &signature[..62]),
+        format!("session={value}"),
+        format!("{name}={}", world.local().outputs.operator_secret),
+    ] {
+        assert_eq!(enter(forged.clone()).await, StatusCode::SEE_OTHER, "{forged}");
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_scripts_are_texts_on_every_page() {
+    let world = World::running().await;
+    let script = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'`${7*7}{{7*7}}";
+    let credential = world.connect("xss").await;
+    let renamed = json!({"label": script, "owner": script});
+    let (status, answer) = world.operator("PATCH", &format!("credentials/{credential}"), Some(renamed)).await;
+    assert!(status.is_success() || status == StatusCode::BAD_REQUEST, "{answer}");
+    let cookie = session(&world).await;
+    for path in [
+        format!("/credentials/{credential}"),
+        format!("/credentials?q={}", "%22%3E%3Cscript%3Ealert(1)%3C/script%3E"),
+        format!("/calls?credential={credential}"),
+        format!("/credentials/{credential}/audit"),
+        "/login?bitbucket_error=%3Cscript%3Ealert(1)%3C/script%3E".to_owned(),
+    ] {
+        let request = world.http.get(format!("{}{path}", world.local().public_url)).header(COOKIE, &cookie);
+        let answer = request.send().await.expect("a page");
+        let policy =
+            answer.headers().get("content-security-policy").expect("a policy").to_str().expect("text");
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        let text = answer.text().await.expect("a page");
+        assert!(!text.contains("<script>alert") && !text.contains("<img src=x"), "{path}: {text}");
+    }
+}
+
+/// The cookie of a session that the operator began.
+async fn session(world: &World) -> String {
+    let url = format!("{}/login", world.local().public_url);
+    let form = [("token", world.local().outputs.operator_token.as_str())];
+    let answer = world.http.post(url).form(&form).send().await.expect("an answer");
+    let cookie = answer.headers()[SET_COOKIE].to_str().expect("a cookie");
+    cookie.split(';').next().expect("a cookie").to_owned()
+}
+
+#[test]
+fn every_attack_of_the_threat_model_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the root");
+    let threats = fs::read_to_string(root.join(".github/THREATS.md")).expect("the threat model");
+    let tried = threats.split("## What was tried").nth(1).expect("the list of attacks");
+    let rows: Vec<_> = tried.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    for attack in [
+        "forged",
+        "replayed",
+        "truncated",
+        "oversized",
+        "header confusion",
+        "state fixation",
+        "link reuse",
+        "open redirect",
+        "SSRF by call path",
+        "SSRF by `next`",
+        "CSRF",
+        "session theft",
+        "XSS",
+        "timing",
+        "zip bomb",
+        "JSON bomb",
+        "algorithm confusion",
+    ] {
+        assert!(rows.iter().any(|row| row.contains(attack)), "the list says nothing of {attack}");
+    }
+    let mut sources = String::new();
+    let mut folders = vec![root.join("tests/it"), root.join("functions"), root.join("shared/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += &fs::read_to_string(path).expect("a source");
+            }
+        }
+    }
+    for row in rows {
+        let named = row.rsplit('|').nth(1).expect("a column of tests");
+        let tests: Vec<_> = named.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            let there = ["()", "(\n"].iter().any(|end| sources.contains(&format!("fn {test}{end}")));
+            assert!(there, "there is no test {test}");
+        }
+    }
+}
+
+/// An answer's text as JSON, if it is any.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
