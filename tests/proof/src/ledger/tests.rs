@@ -1,0 +1,106 @@
+use super::*;
+
+fn taken(group: usize, number: u64) -> Delivered {
+    Delivered { group, number, answered: Answered::Taken, attempts: 1 }
+}
+
+fn seen(numbers: &[u64]) -> Vec<Seen> {
+    numbers.iter().map(|number| Seen { number: *number, at: Duration::from_secs(*number) }).collect()
+}
+
+fn breaches(facts: &Facts) -> Vec<String> {
+    judge(facts).breaches
+}
+
+#[test]
+fn what_came_once_and_in_order_breaks_nothing() {
+    let delivered = vec![taken(0, 1), taken(1, 2), taken(0, 3)];
+    // Between repositories there is no order.
+    assert!(breaches(&Facts { delivered, seen: seen(&[2, 1, 3]), ..Facts::default() }).is_empty());
+}
+
+#[test]
+fn a_lost_delivery_is_a_breach_and_a_refused_one_is_not() {
+    let refused = Delivered { answered: Answered::Refused, ..taken(0, 2) };
+    let facts = Facts { delivered: vec![taken(0, 1), refused], ..Facts::default() };
+    assert_eq!(breaches(&facts), ["P1: delivery 1 was answered 2xx and is lost"]);
+}
+
+#[test]
+fn a_delivery_that_is_answered_4xx_is_a_breach() {
+    let wrong = Delivered { answered: Answered::Wrong(429), ..taken(0, 1) };
+    let facts = Facts { delivered: vec![wrong], ..Facts::default() };
+    assert_eq!(breaches(&facts), ["P1: delivery 1 was answered 429"]);
+}
+
+#[test]
+fn a_double_is_a_breach_for_five_minutes() {
+    let twice = |apart| {
+        let seen = [0, apart].map(|at| Seen { number: 1, at: Duration::from_secs(at) }).to_vec();
+        breaches(&Facts { delivered: vec![taken(0, 1)], seen, ..Facts::default() })
+    };
+    assert_eq!(twice(299), ["P1: delivery 1 came twice within five minutes"]);
+    assert!(twice(300).is_empty());
+}
+
+#[test]
+fn who_overtakes_without_having_asked_is_excused_and_nobody_else() {
+    let delivered = vec![taken(0, 1), taken(0, 2), taken(0, 3)];
+    let facts = Facts { delivered, seen: seen(&[2, 1, 3]), ..Facts::default() };
+    assert_eq!(breaches(&facts).len(), 1);
+    assert!(breaches(&Facts { unasked: [2].into(), ..facts.clone() }).is_empty());
+    assert_eq!(breaches(&Facts { unasked: [3].into(), ..facts }).len(), 1);
+}
+
+fn chain() -> Chain {
+    Chain {
+        credential: "c".to_owned(),
+        rotations: 1,
+        goes_on: true,
+        health: "up".to_owned(),
+        at_bitbucket: "active".to_owned(),
+        open_intent: false,
+    }
+}
+
+#[test]
+fn a_chain_that_stands_still_or_lies_or_is_lost_is_a_breach() {
+    let ok = |chain| breaches(&Facts { chains: vec![chain], ..Facts::default() }).is_empty();
+    assert!(ok(chain()));
+    assert!(!ok(Chain { goes_on: false, ..chain() }));
+    assert!(!ok(Chain { open_intent: true, ..chain() }));
+    assert!(!ok(Chain { health: "degraded".to_owned(), ..chain() }));
+    let lost =
+        Chain { goes_on: false, health: "down".to_owned(), at_bitbucket: "dead".to_owned(), ..chain() };
+    assert!(!ok(lost));
+}
+
+#[test]
+fn a_mutation_is_carried_out_once_at_most_and_reported_as_it_was() {
+    let ok = |reported: &[&str], effects| {
+        let reported = reported.iter().map(|state| (*state).to_owned()).collect();
+        let call = Called { id: "c".to_owned(), mutates: true, confirmed: true, reported, effects };
+        breaches(&Facts { called: vec![call], ..Facts::default() }).is_empty()
+    };
+    assert!(ok(&["succeeded"], 1) && ok(&["failed"], 0) && ok(&["expired"], 0));
+    assert!(ok(&["unknown"], 0) && ok(&["unknown"], 1));
+    for (reported, effects) in [
+        (&["succeeded"][..], 2),
+        (&["unknown"], 2),
+        (&["succeeded"], 0),
+        (&["failed"], 1),
+        (&["expired"], 1),
+        (&["failed", "succeeded"], 1),
+        (&[], 0),
+    ] {
+        assert!(!ok(reported, effects), "{reported:?} {effects}");
+    }
+}
+
+#[test]
+fn what_is_left_over_is_a_breach() {
+    let dead = [("calls".to_owned(), 1), ("events".to_owned(), 0)].into();
+    let left = Left { parked: true, dead };
+    let facts = Facts { left, ..Facts::default() };
+    assert_eq!(breaches(&facts), ["1 messages are dead letters of calls", "deliveries are still parked"]);
+}

@@ -1,0 +1,31 @@
+//! Proofs over the whole running system that take longer than a test may: a storm of faults, a load, a soak.
+//!
+//! ```sh
+//! cargo run -p proof -- chaos --minutes 30 --seed 7
+//! cargo run --release -p proof -- load
+//! cargo run --release -p proof -- soak
+//! ```
+
+mod calls;
+mod chains;
+mod chaos;
+mod clocks;
+mod dice;
+mod ledger;
+mod load;
+mod picture;
+mod processes;
+mod soak;
+mod storm;
+mod system;
+mod way;
+mod weather;
+mod webhooks;
+
+pub use chaos::{Chaos, Report, chaos};
+pub use ledger::Verdict;
+pub use load::{Loaded, Row, load};
+pub use soak::{Soak, Soaked, soak};
+
+/// Why a proof could not be made.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
