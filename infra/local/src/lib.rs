@@ -6,8 +6,7 @@
 //!  localhost:8080                  SQS, DynamoDB, Secrets Manager, Scheduler, IAM
 //! ```
 //!
-//! There is no second description of the stack and nothing in the functions knows that they are
-//! local. What the stand-in gets wrong is corrected in `stand_in.py`, in the open.
+//! Nothing in the functions knows that they are local. `stand_in.py` corrects what the stand-in gets wrong.
 
 mod aws;
 mod environment;
@@ -22,7 +21,6 @@ use std::{
     collections::HashMap,
     fmt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use bucketwheel_sandbox::{Sandbox, Served, Settings, seed};
@@ -49,7 +47,7 @@ pub struct Options {
     pub sandbox_port: u16,
     /// The port of the AWS stand-in.
     pub aws_port: u16,
-    /// Where the functions look for AWS, for one who stands between. None: at the stand-in.
+    /// Where the functions look for AWS. None: at the stand-in.
     pub functions_endpoint: Option<String>,
     /// Which Bitbucket the functions talk to.
     pub bitbucket: Bitbucket,
@@ -201,7 +199,7 @@ pub async fn start(options: Options, progress: &(impl Fn(Step) + Sync)) -> Resul
 /// Builds the functions and gives where the binary of each is.
 ///
 /// # Errors
-/// [`Error::Build`], and [`Error::Io`] if cargo cannot be run.
+/// See [`Error`].
 pub async fn build() -> Result<HashMap<String, PathBuf>, Error> {
     functions::build(project()).await
 }
@@ -222,26 +220,8 @@ impl Local {
     /// What a function, such as `token-refresh`, has written to its log so far.
     #[must_use]
     pub fn log(&self, function: &str) -> String {
-        let log = std::fs::read(self.logs().join(format!("{STACK}-{function}.log"))).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
-    }
-
-    /// The process of the stand-in, and the parent of every function's.
-    #[must_use]
-    pub fn aws_process(&self) -> Option<u32> {
-        self.stand_in.as_ref().and_then(StandIn::process)
-    }
-
-    /// Ends the stand-in and every function, waits for `pause`, and starts it again with all that it held:
-    /// the table, the queues and what lies in them, the schedules.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn restart_aws(&mut self, pause: Duration) -> Result<(), Error> {
-        match &mut self.stand_in {
-            Some(stand_in) => stand_in.restart(pause).await,
-            None => Ok(()),
-        }
+        let log = std::fs::read(self.logs().join(format!("{STACK}-{function}.log")));
+        String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
     }
 
     /// Ends everything and waits until it is gone.

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    Error,
+    Error, Local,
     aws::{self, KEY, REGION},
 };
 
@@ -139,6 +139,27 @@ impl StandIn {
         drop(self.child.stdin.take());
         let _ = time::timeout(Duration::from_secs(5), self.child.wait()).await;
         let _ = fs::remove_dir_all(self.folder.join("tmp"));
+    }
+}
+
+/// What is done to the stand-in of a running stack.
+impl Local {
+    /// The process of the stand-in, and the parent of every function's.
+    #[must_use]
+    pub fn aws_process(&self) -> Option<u32> {
+        self.stand_in.as_ref().and_then(StandIn::process)
+    }
+
+    /// Ends the stand-in and every function, waits for `pause`, and starts it again with all that it held:
+    /// the table, the queues and what lies in them, the schedules.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn restart_aws(&mut self, pause: Duration) -> Result<(), Error> {
+        match &mut self.stand_in {
+            Some(stand_in) => stand_in.restart(pause).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use bucketwheel::aws::{SqsBacklog, SqsInbox};
 use bucketwheel::ports::Inbox as _;
 
-use super::World;
+use super::{World, locked};
 
 /// A queue of a test's own.
 pub(crate) struct OwnQueue {
@@ -15,6 +15,15 @@ pub(crate) struct OwnQueue {
 }
 
 impl World {
+    /// Everything that was taken off the queues of events, outcomes and changes, with the queue's name.
+    pub(crate) fn heard(&self) -> Vec<(&'static str, String)> {
+        let events = locked(&self.system.events).clone().into_iter().map(|text| ("events", text));
+        let changes = locked(&self.system.changes).clone().into_iter().map(|text| ("changes", text));
+        let results = locked(&self.system.results).clone().into_iter();
+        let results = results.map(|outcome| ("results", serde_json::json!(outcome).to_string()));
+        events.chain(changes).chain(results).collect()
+    }
+
     /// Buries a message of the calls queue.
     pub(crate) async fn bury(&self, body: &str, cause: &str) {
         let outputs = &self.local().outputs;
