@@ -126,6 +126,10 @@ async fn rest(State(sandbox): State<Sandbox>, request: HttpRequest) -> Response 
     }
     let failing = take_failure(&mut world.behaviour.fail_api, &request.method, &request.path);
     let caller = match failing {
+        Some((429, text)) => {
+            let retry_after = world.behaviour.retry_after_seconds;
+            Err(Problem::RateLimited { text, retry_after })
+        }
         Some((status, html)) => Err(Problem::Outage { status, html }),
         None => caller,
     };

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::Failure;
 use crate::storm::used;
 
-const FUNCTION: &str = "token-refresh";
+/// Whose clock it is.
+pub(crate) const FUNCTION: &str = "token-refresh";
 /// Where Debian, Fedora and Homebrew put it.
 const LIBRARIES: [&str; 6] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -39,6 +40,12 @@ pub(crate) fn wrapped(
         let (FUNCTION, Some(library)) = (name.as_str(), library) else {
             std::os::unix::fs::symlink(binary, &place)?;
             continue;
+        };
+        // A copy of its own, since a build may replace the original meanwhile.
+        let binary = {
+            let copy = folder.join(format!("{name}.right"));
+            fs::copy(binary, &copy)?;
+            copy
         };
         let script = format!(
             "#!/bin/sh\nif [ $(($$ % 2)) = 0 ] && off=$(cat '{clock}' 2>/dev/null); then\n  \

@@ -192,7 +192,7 @@ async fn parts(
     let send = repeated(senders, step, async |n| {
         let body = json!({"n": n, "pad": "x".repeat(BODY)}).to_string();
         let group = Some(format!("group-{}", n % senders));
-        Ok(queue.send(Outgoing { body, group, dedup: Some(n.to_string()) }).await?)
+        Ok(queue.send(Outgoing { body: body.into(), group, dedup: Some(n.to_string()) }).await?)
     });
     let send = send.await?;
     Ok(vec![

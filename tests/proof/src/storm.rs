@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use bucketwheel_local::Local;
 use tokio::time::sleep;
 
-use crate::Failure;
 use crate::processes::{functions, signal};
 use crate::system::System;
 use crate::way::Way;
 use crate::weather::{Episode, Fault, Forecast, fair};
+use crate::{Failure, clocks};
 
 /// What the storm works on.
 #[derive(Debug)]
@@ -52,9 +52,11 @@ impl<'a> Storm<'a> {
         self.way.clear();
         let _ = std::fs::remove_file(self.clock);
         self.system.sandbox("PATCH", "behaviour", Some(fair())).await?;
-        // The last kill, of whatever has a wrong clock or waits for an answer that does not come.
+        // The last kill, of those that may have a wrong clock.
         for process in functions(self.stand_in.load(Ordering::Relaxed)) {
-            signal(process.id, "KILL").await;
+            if process.function == clocks::FUNCTION {
+                signal(process.id, "KILL").await;
+            }
         }
         done.map(drop)
     }

@@ -68,7 +68,8 @@ pub(crate) struct Forecast {
 pub(crate) struct Terms {
     /// How long it storms.
     pub(crate) lasts: Duration,
-    /// Whether workers are killed. What such a one held is hidden on the calls queue for six minutes.
+    /// Whether workers are killed, by a signal or with all of AWS. What such a one held is hidden on the calls
+    /// queue for six minutes.
     pub(crate) workers_die: bool,
     /// Whether there are means to set a clock wrong.
     pub(crate) clocks: bool,
@@ -94,7 +95,7 @@ pub(crate) fn forecast(seed: u64, terms: Terms) -> Forecast {
     let none = if terms.clocks { terms.lasts } else { Duration::ZERO };
     Forecast {
         kills: row(&mut Dice::new(seed, 1), terms.lasts, kill),
-        aws: row(&mut Dice::new(seed, 2), terms.lasts, aws),
+        aws: row(&mut Dice::new(seed, 2), terms.lasts, |dice| aws(dice, terms.workers_die)),
         bitbucket: row(&mut Dice::new(seed, 3), terms.lasts, bitbucket),
         clocks: row(&mut Dice::new(seed, 4), none, clock),
     }
@@ -112,11 +113,11 @@ fn row(dice: &mut Dice, lasts: Duration, draw: impl Fn(&mut Dice) -> Episode) ->
     }
 }
 
-fn aws(dice: &mut Dice) -> Episode {
+fn aws(dice: &mut Dice, workers_die: bool) -> Episode {
     let after = Duration::from_millis(dice.between(1_000, 6_000));
     let (fault, most) = match dice.below(10) {
-        0 => (Fault::Restart, 5),
-        1 => (Fault::Freeze, 8),
+        0 if workers_die => (Fault::Restart, 5),
+        0 | 1 => (Fault::Freeze, 8),
         _ => {
             let obstacles = [Obstacle::Down, Obstacle::Throttled, Obstacle::Slow, Obstacle::Lost];
             let blocked = Blocked {
@@ -139,7 +140,11 @@ fn bitbucket(dice: &mut Dice) -> Episode {
         0 => ("slow", json!({"slow_ms": {"token": 3_000, "api": 3_000}})),
         1 => ("silent", json!({"slow_ms": {"token": 60_000, "api": 60_000}})),
         2 => ("answers 500", both(status(500, true))),
-        3 => ("answers 429", both(status(429, false))),
+        3 => {
+            let mut limited = both(status(429, false));
+            limited["retry_after_seconds"] = json!(5);
+            ("answers 429", limited)
+        }
         // Only where a request changes nothing: what claims to have been done would be believed.
         4 => {
             let page = json!({"count": many, "status": 200, "html": true, "method": "GET"});
@@ -165,7 +170,7 @@ fn bitbucket(dice: &mut Dice) -> Episode {
 pub(crate) fn fair() -> Value {
     json!({
         "fail_token_endpoint": null, "fail_api": null, "lose_answer": null, "lose_api_answer": null,
-        "slow_ms": {"token": 0, "api": 0},
+        "retry_after_seconds": null, "slow_ms": {"token": 0, "api": 0},
     })
 }
 
@@ -197,6 +202,7 @@ mod tests {
     fn short_weather_kills_no_worker() {
         let mild = forecast(7, Terms { workers_die: false, clocks: false, ..TERMS });
         assert!(mild.kills.iter().all(|episode| episode.fault != Fault::Kill("api-worker")));
+        assert!(mild.aws.iter().all(|episode| episode.fault != Fault::Restart));
         assert!(mild.clocks.is_empty());
     }
 }
