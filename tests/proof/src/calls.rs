@@ -19,6 +19,8 @@ use crate::system::System;
 const OPEN: usize = 24;
 /// An older one may be hidden on the queue, since its worker died: nobody waits for it.
 const YOUNG: Duration = Duration::from_secs(15);
+/// How many calls of any age may be without an outcome: they all have to be made before there is rest.
+const OPEN_IN_ALL: usize = 200;
 
 /// A call that was submitted.
 #[derive(Debug, Clone)]
@@ -131,7 +133,8 @@ pub(crate) async fn submit(
         heads.push(branch["target"]["hash"].as_str().unwrap_or_default().to_owned());
     }
     for number in 0_u64.. {
-        while register.young() >= OPEN && !over.load(Ordering::Relaxed) {
+        let full = || register.young() >= OPEN || register.open().len() >= OPEN_IN_ALL;
+        while full() && !over.load(Ordering::Relaxed) {
             sleep(Duration::from_millis(20)).await;
         }
         if over.load(Ordering::Relaxed) {
