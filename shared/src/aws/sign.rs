@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
 
 /// Who signs.
@@ -44,7 +44,7 @@ pub(super) struct Signer {
     region: String,
     name: &'static str,
     /// The key of a day, which takes four rounds of HMAC to make, and that day.
-    key: Mutex<Option<(String, Key)>>,
+    key: Mutex<Option<(String, SecretBox<Key>)>>,
 }
 
 type Key = [u8; 32];
@@ -80,13 +80,13 @@ impl Signer {
     fn key(&self, day: &str) -> Key {
         let mut made = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         match &*made {
-            Some((of, key)) if of == day => *key,
+            Some((of, key)) if of == day => *key.expose_secret(),
             _ => {
                 let secret = format!("AWS4{}", self.credentials.secret.expose_secret());
                 let key = mac(secret.as_bytes(), day);
                 let key =
                     [&self.region, self.name, "aws4_request"].iter().fold(key, |key, part| mac(&key, part));
-                *made = Some((day.to_owned(), key));
+                *made = Some((day.to_owned(), SecretBox::new(Box::new(key))));
                 key
             }
         }
@@ -110,6 +110,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_signs_is_not_printed() {
+        let credentials = Credentials { key: "AKID".into(), secret: "wJalr".into(), session: None };
+        let signer = Signer::new(credentials, "eu-central-1".into(), "sqs");
+        let key = format!("{:?}", signer.key("20261121"));
+        let printed = format!("{signer:?}");
+        assert!(!printed.contains("wJalr") && !printed.contains(&key), "{printed}");
+    }
 
     proptest! {
         #[test]
