@@ -323,6 +323,138 @@ resource "aws_cloudwatch_metric_alarm" "budget_exhausted" {
   ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
 }
 
+resource "aws_cloudwatch_metric_alarm" "missed_events" {
+  alarm_name        = "${var.name}-missed-events"
+  alarm_description = "Deliveries of Bitbucket never came, and were made up for. Runbook - MissedEvents"
+  namespace         = "Bucketwheel"
+  metric_name       = "event_missed"
+  dimensions = {
+    function = "${var.name}-api-worker"
+  }
+  statistic           = "Sum"
+  period              = 3600
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
+resource "aws_cloudwatch_metric_alarm" "gitops_dead_letters" {
+  count             = var.gitops_sync == "on" ? 1 : 0
+  alarm_name        = "${var.name}-gitops-dead-letters"
+  alarm_description = "Pushes that gitops-sync could not note. Runbook - GitopsDeadLetters"
+  namespace         = "AWS/SQS"
+  metric_name       = "ApproximateNumberOfMessagesVisible"
+  dimensions = {
+    QueueName = aws_sqs_queue.gitops_dlq.name
+  }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
+resource "aws_cloudwatch_metric_alarm" "changes_dead_letters" {
+  count             = var.gitops_sync == "on" ? 1 : 0
+  alarm_name        = "${var.name}-changes-dead-letters"
+  alarm_description = "Changes that no automation could handle. Runbook - ChangesDeadLetters"
+  namespace         = "AWS/SQS"
+  metric_name       = "ApproximateNumberOfMessagesVisible"
+  dimensions = {
+    QueueName = aws_sqs_queue.changes_dlq.name
+  }
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
+resource "aws_cloudwatch_metric_alarm" "changes_wait" {
+  count             = var.gitops_sync == "on" ? 1 : 0
+  alarm_name        = "${var.name}-changes-wait"
+  alarm_description = "Nobody has taken a change for an hour. Runbook - ChangesWait"
+  namespace         = "AWS/SQS"
+  metric_name       = "ApproximateAgeOfOldestMessage"
+  dimensions = {
+    QueueName = aws_sqs_queue.changes.name
+  }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 3600
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
+resource "aws_cloudwatch_metric_alarm" "gitops_missing" {
+  count             = var.gitops_sync == "on" ? 1 : 0
+  alarm_name        = "${var.name}-gitops-missing"
+  alarm_description = "gitops-sync has not run for ten minutes. Runbook - GitopsMissing"
+  namespace         = "Bucketwheel"
+  metric_name       = "gitops_run"
+  dimensions = {
+    function = "${var.name}-gitops-sync"
+  }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 2
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
+resource "aws_cloudwatch_metric_alarm" "gitops_failing" {
+  count             = var.gitops_sync == "on" ? 1 : 0
+  alarm_name        = "${var.name}-gitops-failing"
+  alarm_description = "Attachments could not be worked on for a quarter of an hour. Runbook - GitopsFailing"
+  namespace         = "Bucketwheel"
+  metric_name       = "gitops_failed"
+  dimensions = {
+    function = "${var.name}-gitops-sync"
+  }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 3
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
+resource "aws_cloudwatch_metric_alarm" "gitops_trouble" {
+  count             = var.gitops_sync == "on" ? 1 : 0
+  alarm_name        = "${var.name}-gitops-trouble"
+  alarm_description = "Steps of attachments have failed for an hour. Runbook - GitopsTrouble"
+  namespace         = "Bucketwheel"
+  metric_name       = "gitops_trouble"
+  dimensions = {
+    function = "${var.name}-gitops-sync"
+  }
+  statistic           = "Sum"
+  period              = 1200
+  evaluation_periods  = 3
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic != "" ? [var.alarm_topic] : []
+  ok_actions          = var.alarm_topic != "" ? [var.alarm_topic] : []
+}
+
 resource "aws_cloudwatch_metric_alarm" "ingest_throttled" {
   alarm_name        = "${var.name}-ingest-throttled"
   alarm_description = "Lambda had no room for deliveries. Runbook - IngestThrottled"
@@ -385,7 +517,9 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.events.name}", {"label": "events"}],
       ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.calls.name}", {"label": "calls"}],
       ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.results.name}", {"label": "results"}],
-      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.refresh.name}", {"label": "refresh"}]]}},
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.refresh.name}", {"label": "refresh"}],
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.gitops.name}", {"label": "gitops"}],
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "${aws_sqs_queue.changes.name}", {"label": "changes"}]]}},
   {"type": "metric", "x": 8, "y": 6, "width": 8, "height": 6, "properties": {"title": "Messages that wait",
     "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Maximum", "period": 300, "metrics": [
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.events.name}", {"label": "events"}],
@@ -397,7 +531,9 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.events_dlq.name}", {"label": "events"}],
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.calls_dlq.name}", {"label": "calls"}],
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.results_dlq.name}", {"label": "results"}],
-      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.refresh_dlq.name}", {"label": "refresh"}]]}},
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.refresh_dlq.name}", {"label": "refresh"}],
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.gitops_dlq.name}", {"label": "gitops"}],
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${aws_sqs_queue.changes_dlq.name}", {"label": "changes"}]]}},
   {"type": "metric", "x": 0, "y": 12, "width": 8, "height": 6, "properties": {"title": "Refreshes, by outcome",
     "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Sum", "period": 300, "metrics": [
       ["Bucketwheel", "refresh_rotated", "function", "${var.name}-token-refresh"],
@@ -442,6 +578,20 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
     "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Minimum", "period": 300, "metrics": [
       ["Bucketwheel", "budget_left", "function", "${var.name}-api-worker", {"stat": "Minimum"}],
       ["Bucketwheel", "budget_exhausted", "function", "${var.name}-api-worker", {"stat": "Sum", "yAxis": "right"}]]}},
+  {"type": "metric", "x": 0, "y": 30, "width": 8, "height": 6, "properties": {"title": "Missed events, if they are searched for",
+    "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Sum", "period": 3600, "metrics": [
+      ["Bucketwheel", "event_came", "function", "${var.name}-api-worker"],
+      ["Bucketwheel", "event_missed", "function", "${var.name}-api-worker"],
+      ["Bucketwheel", "event_late", "function", "${var.name}-api-worker"],
+      ["Bucketwheel", "event_delay_seconds", "function", "${var.name}-api-worker", {"stat": "Maximum", "yAxis": "right"}]]}},
+  {"type": "metric", "x": 8, "y": 30, "width": 8, "height": 6, "properties": {"title": "gitops-sync, if it is on",
+    "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Sum", "period": 300, "metrics": [
+      ["Bucketwheel", "gitops_run", "function", "${var.name}-gitops-sync"],
+      ["Bucketwheel", "gitops_rested", "function", "${var.name}-gitops-sync"],
+      ["Bucketwheel", "gitops_waiting", "function", "${var.name}-gitops-sync"],
+      ["Bucketwheel", "gitops_failed", "function", "${var.name}-gitops-sync"],
+      ["Bucketwheel", "gitops_trouble", "function", "${var.name}-gitops-sync"],
+      ["Bucketwheel", "gitops_told", "function", "${var.name}-gitops-sync"]]}},
   {"type": "metric", "x": 0, "y": 24, "width": 8, "height": 6, "properties": {"title": "HTTP API",
     "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "Sum", "period": 300, "metrics": [
       ["AWS/ApiGateway", "Count", "ApiId", "${aws_apigatewayv2_api.api.id}"],

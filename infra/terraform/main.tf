@@ -379,6 +379,7 @@ resource "aws_iam_role_policy" "api_worker_role" {
         Action = "sqs:SendMessage"
         Resource = [
           aws_sqs_queue.calls.arn,
+          aws_sqs_queue.events.arn,
           aws_sqs_queue.results.arn,
           aws_sqs_queue.refresh.arn,
           aws_sqs_queue.calls_dlq.arn,
@@ -502,12 +503,9 @@ resource "aws_iam_role_policy" "console_role" {
           aws_sqs_queue.calls.arn,
           aws_sqs_queue.results.arn,
           aws_sqs_queue.refresh.arn,
+          aws_sqs_queue.gitops.arn,
+          aws_sqs_queue.changes.arn,
         ]
-      },
-      {
-        Effect   = "Allow"
-        Action   = "sqs:SendMessage"
-        Resource = aws_sqs_queue.gitops.arn
       },
       {
         Effect = "Allow"
@@ -522,6 +520,8 @@ resource "aws_iam_role_policy" "console_role" {
           aws_sqs_queue.calls_dlq.arn,
           aws_sqs_queue.results_dlq.arn,
           aws_sqs_queue.refresh_dlq.arn,
+          aws_sqs_queue.gitops_dlq.arn,
+          aws_sqs_queue.changes_dlq.arn,
         ]
       },
       {
@@ -676,11 +676,12 @@ resource "aws_lambda_function" "webhook_ingest" {
 
   environment {
     variables = {
-      BUCKETWHEEL_LOG          = var.log_level
-      BUCKETWHEEL_TABLE        = aws_dynamodb_table.table.name
-      BUCKETWHEEL_EVENTS_QUEUE = aws_sqs_queue.events.url
-      BUCKETWHEEL_GITOPS_QUEUE = var.gitops_sync == "on" ? aws_sqs_queue.gitops.url : ""
-      BUCKETWHEEL_HOOK_KEYRING = aws_secretsmanager_secret.hook_keyring.arn
+      BUCKETWHEEL_LOG           = var.log_level
+      BUCKETWHEEL_TABLE         = aws_dynamodb_table.table.name
+      BUCKETWHEEL_EVENTS_QUEUE  = aws_sqs_queue.events.url
+      BUCKETWHEEL_GITOPS_QUEUE  = var.gitops_sync == "on" ? aws_sqs_queue.gitops.url : ""
+      BUCKETWHEEL_HOOK_KEYRING  = aws_secretsmanager_secret.hook_keyring.arn
+      BUCKETWHEEL_DETECT_MISSED = var.detect_missed
     }
   }
 
@@ -900,6 +901,7 @@ resource "aws_lambda_function" "api_worker" {
       BUCKETWHEEL_CALLS_QUEUE           = aws_sqs_queue.calls.url
       BUCKETWHEEL_CALLS_DLQ             = aws_sqs_queue.calls_dlq.url
       BUCKETWHEEL_RESULTS_QUEUE         = aws_sqs_queue.results.url
+      BUCKETWHEEL_EVENTS_QUEUE          = var.detect_missed == "on" ? aws_sqs_queue.events.url : ""
       BUCKETWHEEL_REFRESH_QUEUE         = aws_sqs_queue.refresh.url
       BUCKETWHEEL_ACCESS_KEYRING        = aws_secretsmanager_secret.access_keyring.arn
       BUCKETWHEEL_HOOK_KEYRING          = aws_secretsmanager_secret.hook_keyring.arn
@@ -1105,6 +1107,9 @@ resource "aws_lambda_function" "console" {
       BUCKETWHEEL_REFRESH_DLQ     = aws_sqs_queue.refresh_dlq.url
       BUCKETWHEEL_CALLS_PER_HOUR  = var.calls_per_hour
       BUCKETWHEEL_GITOPS_QUEUE    = var.gitops_sync == "on" ? aws_sqs_queue.gitops.url : ""
+      BUCKETWHEEL_GITOPS_DLQ      = var.gitops_sync == "on" ? aws_sqs_queue.gitops_dlq.url : ""
+      BUCKETWHEEL_CHANGES_QUEUE   = var.gitops_sync == "on" ? aws_sqs_queue.changes.url : ""
+      BUCKETWHEEL_CHANGES_DLQ     = var.gitops_sync == "on" ? aws_sqs_queue.changes_dlq.url : ""
       BUCKETWHEEL_OPERATOR_SECRET = aws_secretsmanager_secret.operator_secret.arn
       BUCKETWHEEL_PUBLIC_URL      = var.public_url != "" ? var.public_url : aws_apigatewayv2_api.api.api_endpoint
     }

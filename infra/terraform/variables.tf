@@ -142,6 +142,17 @@ variable "gitops_sync" {
   }
 }
 
+variable "detect_missed" {
+  type        = string
+  default     = "off"
+  description = "Look each hour for pushes and pull requests that Bitbucket did not deliver, and make up for them. Takes up to a tenth of the hourly allowance, and a small write for each such delivery."
+
+  validation {
+    condition     = contains(["on", "off"], var.detect_missed)
+    error_message = "Not one of the values that this takes; see the description."
+  }
+}
+
 variable "oidc_issuer" {
   type        = string
   default     = ""

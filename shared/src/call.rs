@@ -225,6 +225,9 @@ pub enum Action {
     RotateHook {},
     /// Reads which repositories the credential sees, and stores the list.
     RefreshRepositories {},
+    /// Compares where the repositories of the credential's hooks stand with what was delivered, and puts
+    /// events that never came on the events queue, marked as synthetic. Refused where that is off.
+    DetectMissed {},
     /// Takes one of the credential's hooks away at Bitbucket; or all, and their secrets here.
     RemoveHooks {
         /// The one: `workspace/repository`, or `workspace`.

@@ -14,6 +14,7 @@ pub mod nouns;
 pub mod schema;
 pub mod span;
 mod status;
+mod synthetic;
 mod typed;
 
 use std::io::Write as _;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+pub use synthetic::Synthetic;
 pub use typed::{Event, EventKey, NotListed};
 
 use crate::credential::CredentialId;
@@ -112,8 +114,24 @@ struct Head<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     secretversion: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    synthetic: bool,
     partitionkey: &'a str,
     traceparent: &'a Trace,
+}
+
+/// A body with where it comes from.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    credential: &'a CredentialId,
+    event_key: &'a str,
+    hook_id: Option<&'a str>,
+    request_id: Option<&'a str>,
+    attempt: Option<u32>,
+    secret_version: u64,
+    synthetic: bool,
+    trace: &'a Trace,
+    at: Timestamp,
 }
 
 /// What routing needs of a body, and nothing else. Every part may be missing: pipeline events have no
@@ -141,10 +159,26 @@ impl Delivery<'_> {
     /// Wraps the delivery.
     pub fn envelope(&self) -> Enveloped {
         let body = self.verified.body();
+        let origin = Origin {
+            credential: self.credential,
+            event_key: self.event_key,
+            hook_id: self.hook_id,
+            request_id: self.request_id,
+            attempt: self.attempt,
+            secret_version: self.verified.secret_version,
+            synthetic: false,
+            trace: self.trace,
+            at: self.received_at,
+        };
+        origin.wrap(digest(self.credential, body), body)
+    }
+}
+
+impl Origin<'_> {
+    fn wrap(self, id: String, body: &[u8]) -> Enveloped {
         let text = std::str::from_utf8(body).ok().filter(|text| fits_a_queue(text));
         let (json, routing) = text.and_then(read).unzip();
         let routing: Routing = routing.unwrap_or_default();
-        let id = digest(self.credential, body);
         let repository = routing.repository.as_ref();
         let group = repository.and_then(|r| name(&r.uuid)).unwrap_or(self.credential.as_str());
         let head = Head {
@@ -153,7 +187,7 @@ impl Delivery<'_> {
             source: source(repository),
             r#type: event_type(self.event_key),
             subject: repository.and_then(|r| name(&r.full_name)),
-            time: self.received_at,
+            time: self.at,
             datacontenttype: if json.is_some() { "application/json" } else { "application/octet-stream" },
             datacontentencoding: None,
             envelopeversion: ENVELOPE_VERSION,
@@ -161,7 +195,8 @@ impl Delivery<'_> {
             hookid: self.hook_id,
             requestid: self.request_id,
             attempt: self.attempt,
-            secretversion: self.verified.secret_version,
+            secretversion: self.secret_version,
+            synthetic: self.synthetic,
             partitionkey: group,
             traceparent: self.trace,
         };

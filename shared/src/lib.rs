@@ -2,8 +2,8 @@
 //!
 //! The *pure rooms* know no network, no clock and no environment. Time and randomness reach them as
 //! arguments, and what they decide is an enum:
-//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`gitops`], [`seal`], [`metric`],
-//! [`trace`].
+//! [`credential`], [`token`], [`rotation`], [`signature`], [`event`], [`call`], [`gitops`], [`missed`], [`seal`],
+//! [`metric`], [`trace`].
 //!
 //! The [`ports`] say what the rooms need of the outside, [`store`] says how the nouns lie in the
 //! table behind those ports, `bitbucket` is the one HTTP client, and `aws` holds the adapters.
@@ -17,6 +17,7 @@ pub mod event;
 pub mod gitops;
 pub mod keyring;
 pub mod metric;
+pub mod missed;
 pub mod ports;
 pub mod rotation;
 pub mod seal;

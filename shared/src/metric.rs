@@ -128,6 +128,29 @@ metrics! {
     CallExpired = "call_expired",
     /// Messages that are no calls.
     CallMalformed = "call_malformed",
+    /// Deliveries that came, where missed events are searched for.
+    EventCame = "event_came",
+    /// Events that never came, and were made up for.
+    EventMissed = "event_missed",
+    /// Of those, how many came after all.
+    EventLate = "event_late",
+    /// Seconds that the slowest delivery took which a sweep has seen, where Bitbucket says when it happened.
+    EventDelay = "event_delay_seconds",
+    // gitops-sync
+    /// Runs of gitops-sync.
+    GitopsRun = "gitops_run",
+    /// Attachments that a run left in step, or as far as they come for now.
+    GitopsRested = "gitops_rested",
+    /// Attachments that a run left while answers to their calls were still to come.
+    GitopsWaiting = "gitops_waiting",
+    /// Attachments that a run could not work on, because the table or a queue failed.
+    GitopsFailed = "gitops_failed",
+    /// Steps that failed and are tried again: Bitbucket refused a call, or did not answer it.
+    GitopsTrouble = "gitops_trouble",
+    /// Messages on the changes queue.
+    GitopsTold = "gitops_told",
+
+    // api-worker's allowance
     /// What is left of the hourly allowance, as the last request found it.
     BudgetLeft = "budget_left",
     /// Requests that had to wait, because the hourly allowance is used up.

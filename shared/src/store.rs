@@ -9,6 +9,7 @@
 //! | `CRED#id` | `DELIVERIES` | what became of its deliveries |
 //! | `CRED#id` | `REPO#uuid`, `REPOS` | the repositories that the credential sees, and when they were listed |
 //! | `CRED#id` | `STALE` | that an event said that these have changed; listed by `listing` |
+//! | `CRED#id` | `CAME#uuid#digest`, `HEADS#uuid`, `MISSED` | where missed events are searched for: a delivery that came, how a repository stood, what was found |
 //! | `CRED#id` | `AUDIT#ulid` | who changed what, and when |
 //! | `PARKED#group` | `HEAD` | that deliveries of this group wait, and their next number; listed by `listing` |
 //! | `PARKED#group` | `D#number#part` | one of them, sealed |
@@ -22,7 +23,7 @@
 //! | `GITOPS#id` | `STATE` | a cluster attached to a folder, and how far it has come; listed by `listing`, found by `due` |
 //! | `GITOPS#id` | `FILE#digest`, `PUT#ulid`, `READ#turn#number`, `LINE#number` | a known file, a commit to make, files to read, the history |
 //! | `CRED#id`, `GITOPS-FOLDER#…` | `GITOPS#id`, the folder | which attachments a credential has; that a folder is taken |
-//! | `BUDGET#who#allowance` | `HOUR#hour`, `STATE` | how much of an hourly allowance is used, and what Bitbucket said of it |
+//! | `BUDGET#who#allowance` | `HOUR#hour`, `PART#hour`, `STATE` | how much of an hourly allowance is used, and what Bitbucket said of it |
 //!
 //! Unrelated writes never touch the tokens. Every write that depends on a read carries a condition.
 //! DynamoDB removes items some time after their `expires_at`, so an expired item counts as absent here.
@@ -37,6 +38,7 @@ pub mod gitops;
 pub mod history;
 pub mod hooks;
 pub mod keys;
+pub mod missed;
 pub mod refusals;
 pub mod repositories;
 pub mod rounds;

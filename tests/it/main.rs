@@ -28,6 +28,7 @@ mod lambda;
 mod leaks;
 mod ledger;
 mod limits;
+mod missed;
 mod openapi;
 mod operations;
 mod operators;

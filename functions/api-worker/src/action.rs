@@ -36,6 +36,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Action::RefreshRepositories {} => {
                 self.refresh_repositories(message, holder, until).await.map(Some)
             }
+            Action::DetectMissed {} => self.detect_missed(holder, until).await.map(Some),
             Action::RemoveHooks { repository } => {
                 self.remove_hooks(holder, repository.as_deref()).await.map(Some)
             }

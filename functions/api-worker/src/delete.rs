@@ -4,7 +4,7 @@ use bucketwheel::call::{Message, Problem};
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::credentials::{self, Audit};
 use bucketwheel::store::hooks::{self, Attached};
-use bucketwheel::store::repositories;
+use bucketwheel::store::{missed, repositories};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Worker;
@@ -52,6 +52,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
 
     async fn forget(&self, message: &Message, holder: &Holder, left: &[String]) -> Result<(), Stop> {
         repositories::forget(&self.table, &holder.credential.id).await.map_err(Again::from)?;
+        missed::forget_all(&self.table, &holder.credential.id).await.map_err(Again::from)?;
         let note = match left {
             [] => "no hook is left at Bitbucket".to_owned(),
             left => format!("hooks may be left at Bitbucket in {}", left.join(", ")),

@@ -16,6 +16,7 @@ mod holder;
 mod hooks;
 mod limits;
 mod merge;
+mod missed;
 mod pages;
 mod repositories;
 mod rounds;
@@ -54,6 +55,8 @@ pub struct Worker<T, Q, E> {
     pub table: T,
     /// Where outcomes go.
     pub results: Q,
+    /// Where missed events go; none where they are not searched for.
+    pub events: Option<Q>,
     /// Where the refresher is nudged.
     pub nudges: Q,
     /// Time and randomness.

@@ -3,9 +3,8 @@
 use api_worker::{Function, Learnt, Rounds, Worker};
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsInbox, SqsQueue};
 use bucketwheel::bitbucket::{Api, Trust};
-use bucketwheel::metric::Tally;
 use bucketwheel::store::budget::Limits;
-use bucketwheel::{config, telemetry};
+use bucketwheel::{config, metric::Tally, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
@@ -18,6 +17,7 @@ async fn main() -> Result<(), Error> {
     let calls = settings.text("BUCKETWHEEL_CALLS_QUEUE");
     let dead = settings.text("BUCKETWHEEL_CALLS_DLQ");
     let results = settings.text("BUCKETWHEEL_RESULTS_QUEUE");
+    let events = settings.optional("BUCKETWHEEL_EVENTS_QUEUE");
     let nudges = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
     let access_ring = settings.text("BUCKETWHEEL_ACCESS_KEYRING");
     let hook_ring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
@@ -33,10 +33,12 @@ async fn main() -> Result<(), Error> {
     let inbox = SqsInbox::new(&account, &calls, dead);
     let outbox = SqsQueue::new(&account, calls);
     let table = DynamoTable::new(&account, table);
-    let rounds = Rounds { table: table.clone(), calls: outbox, edge: Host, secret_days, list_hours };
+    let search = events.is_some();
+    let rounds = Rounds { table: table.clone(), calls: outbox, edge: Host, secret_days, list_hours, search };
     let worker = Worker {
         table,
         results: SqsQueue::new(&account, results),
+        events: events.map(|events| SqsQueue::new(&account, events)),
         nudges: SqsQueue::new(&account, nudges),
         edge: Host,
         access_ring: secrets.keyring(&access_ring).await?,

@@ -49,6 +49,8 @@ pub struct Rounds<T, Q, E> {
     pub secret_days: u32,
     /// After so many hours the repositories are listed anew; 0: never.
     pub list_hours: u32,
+    /// Whether missed events are searched for.
+    pub search: bool,
 }
 
 /// What one run did.
@@ -168,6 +170,7 @@ impl<T: Table, Q: Queue, E: Edge> Rounds<T, Q, E> {
             secret_days: self.secret_days,
             listed_at: listed.map(|listed| listed.at),
             list_hours: self.list_hours,
+            search: self.search,
             now: self.edge.now(),
         };
         let due = chores(seen);

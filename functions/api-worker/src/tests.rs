@@ -2,6 +2,7 @@
 
 mod actions;
 mod hooks;
+mod missed;
 mod repositories;
 mod throughput;
 
@@ -43,6 +44,7 @@ impl World {
         let worker = Worker {
             table: MemoryTable::default(),
             results: MemoryQueue::default(),
+            events: Some(MemoryQueue::default()),
             nudges: MemoryQueue::default(),
             edge: MemoryEdge::new("2026-11-21T05:10:00Z".parse().expect("a time"), 7),
             access_ring: ring(),

@@ -10,6 +10,7 @@ use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::store::calls;
 use bucketwheel::store::history::{self, OfHook, Rejection};
 use bucketwheel::store::hooks::{self, Attached, HookSecrets};
+use bucketwheel::store::missed::{self, Found};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -39,6 +40,9 @@ pub(crate) struct Seen {
     pub(crate) rejected: u64,
     /// The last of those, the newest first.
     pub(crate) rejections: Vec<Rejection>,
+    /// What the search for missed events has found, where it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missed: Option<Found>,
 }
 
 /// One hook.
@@ -135,6 +139,7 @@ impl<T: Table, Q: Queue, E: Edge> Console<T, Q, E> {
             others: history.hooks,
             rejected: history.rejected,
             rejections: history.rejections,
+            missed: missed::found(&self.table, &known.id, self.edge.now()).await?,
         })
     }
 

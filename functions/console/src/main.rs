@@ -3,10 +3,7 @@
 use bucketwheel::aws::{Account, DynamoTable, Host, Secrets, SqsBacklog, SqsQueue};
 use bucketwheel::store::budget::Limits;
 use bucketwheel::{config, telemetry};
-use console::operators::Operators;
-use console::queues::Queues;
-use console::session::Doubt;
-use console::{Console, router};
+use console::{Console, operators::Operators, queues::Queues, router, session::Doubt};
 use lambda_http::Error;
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,6 +21,9 @@ async fn main() -> Result<(), Error> {
     let refresh = settings.text("BUCKETWHEEL_REFRESH_QUEUE");
     let refresh_dlq = settings.text("BUCKETWHEEL_REFRESH_DLQ");
     let gitops = settings.optional("BUCKETWHEEL_GITOPS_QUEUE");
+    let gitops_dlq = settings.optional("BUCKETWHEEL_GITOPS_DLQ");
+    let changes = settings.optional("BUCKETWHEEL_CHANGES_QUEUE");
+    let changes_dlq = settings.optional("BUCKETWHEEL_CHANGES_DLQ");
     let operator = settings.text("BUCKETWHEEL_OPERATOR_SECRET");
     let per_hour = settings.number("BUCKETWHEEL_CALLS_PER_HOUR");
     let public_url = settings.url("BUCKETWHEEL_PUBLIC_URL");
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
         table: DynamoTable::new(&account, table),
         calls: SqsQueue::new(&account, calls.clone()),
         nudges: SqsQueue::new(&account, refresh.clone()),
-        gitops: gitops.map(|gitops| SqsQueue::new(&account, gitops)),
+        gitops: gitops.clone().map(|gitops| SqsQueue::new(&account, gitops)),
         edge: Host,
         doubt: Doubt::default(),
         operators: Operators::new(operator().await?, operator),
@@ -46,6 +46,12 @@ async fn main() -> Result<(), Error> {
         calls: SqsBacklog::new(&account, calls, calls_dlq),
         results: SqsBacklog::new(&account, results, results_dlq),
         refresh: SqsBacklog::new(&account, refresh, refresh_dlq),
+        gitops: gitops
+            .zip(gitops_dlq)
+            .map(|(gitops, gitops_dlq)| SqsBacklog::new(&account, gitops, gitops_dlq)),
+        changes: changes
+            .zip(changes_dlq)
+            .map(|(changes, changes_dlq)| SqsBacklog::new(&account, changes, changes_dlq)),
         edge: Host,
     };
     lambda_http::run(router(console, queues)).await

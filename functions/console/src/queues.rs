@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use bucketwheel::error::Causes;
 use bucketwheel::ports::{Backlog, DeadLetter, Depths, Edge, QueueError};
+use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -30,6 +31,10 @@ pub struct Queues<B, E> {
     pub results: B,
     /// Wishes to refresh, and pairs that could not be stored.
     pub refresh: B,
+    /// What gitops-sync is told, where that is on.
+    pub gitops: Option<B>,
+    /// What people changed in the folders of clusters, where that is on.
+    pub changes: Option<B>,
     /// The time.
     pub edge: E,
 }
@@ -42,10 +47,13 @@ pub(crate) enum QueueName {
     Calls,
     Results,
     Refresh,
+    Gitops,
+    Changes,
 }
 
 impl QueueName {
-    pub(crate) const ALL: [Self; 4] = [Self::Events, Self::Calls, Self::Results, Self::Refresh];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Events, Self::Calls, Self::Results, Self::Refresh, Self::Gitops, Self::Changes];
 
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -53,6 +61,8 @@ impl QueueName {
             Self::Calls => "calls",
             Self::Results => "results",
             Self::Refresh => "refresh",
+            Self::Gitops => "gitops",
+            Self::Changes => "changes",
         }
     }
 }
@@ -109,25 +119,26 @@ pub(crate) struct Redriven {
 }
 
 impl<B: Backlog, E: Edge> Queues<B, E> {
-    pub(crate) fn of(&self, name: QueueName) -> &B {
+    /// None where gitops-sync is off, and so are its queues.
+    fn of(&self, name: QueueName) -> Option<&B> {
         match name {
-            QueueName::Events => &self.events,
-            QueueName::Calls => &self.calls,
-            QueueName::Results => &self.results,
-            QueueName::Refresh => &self.refresh,
+            QueueName::Events => Some(&self.events),
+            QueueName::Calls => Some(&self.calls),
+            QueueName::Results => Some(&self.results),
+            QueueName::Refresh => Some(&self.refresh),
+            QueueName::Gitops => self.gitops.as_ref(),
+            QueueName::Changes => self.changes.as_ref(),
         }
     }
 
     /// All queues at a glance.
-    pub(crate) async fn glance(&self) -> Result<[Glance; 4], QueueError> {
-        let [a, b, c, d] = QueueName::ALL.map(|name| self.glance_at(name));
-        let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;
-        Ok([a, b, c, d])
+    pub(crate) async fn glance(&self) -> Result<Vec<Glance>, QueueError> {
+        let there = QueueName::ALL.into_iter().filter_map(|name| Some((name, self.of(name)?)));
+        try_join_all(there.map(|(name, backlog)| Self::glance_at(name, backlog))).await
     }
 
     /// One queue at a glance.
-    pub(crate) async fn glance_at(&self, name: QueueName) -> Result<Glance, QueueError> {
-        let backlog = self.of(name);
+    async fn glance_at(name: QueueName, backlog: &B) -> Result<Glance, QueueError> {
         let depths = backlog.depths().await?;
         let mut oldest_dead = None;
         if depths.dead.waiting > 0 {
@@ -172,7 +183,7 @@ impl<B: Backlog, E: Edge> Queues<B, E> {
         name: QueueName,
         mut go_on: impl FnMut(DeadLetter) -> bool,
     ) -> Result<u64, QueueError> {
-        let backlog = self.of(name);
+        let Some(backlog) = self.of(name) else { return Ok(0) };
         let dead = backlog.depths().await?.dead;
         if dead.waiting > 0 {
             let (began, mut held, mut more) = (self.edge.now(), Held::new(backlog), true);
@@ -196,7 +207,10 @@ impl<B: Backlog, E: Edge> Queues<B, E> {
         which: &Which,
         dry_run: bool,
     ) -> Result<Redriven, QueueError> {
-        let mut held = Held::new(self.of(name));
+        let Some(backlog) = self.of(name) else {
+            return Ok(Redriven { dry_run, complete: true, ..Redriven::default() });
+        };
+        let mut held = Held::new(backlog);
         let mut letters = Vec::new();
         let ended = self.go_through(&mut held, which, dry_run, &mut letters).await;
         let back = held.put_back().await;

@@ -74,6 +74,8 @@ impl World {
             calls: dead_calls.clone(),
             results: MemoryBacklog::default(),
             refresh: MemoryBacklog::default(),
+            gitops: Some(MemoryBacklog::ordered()),
+            changes: None,
             edge: edge.clone(),
         };
         let console = Console {

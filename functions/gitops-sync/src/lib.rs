@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use bucketwheel::error::Causes;
 use bucketwheel::gitops::AttachmentId;
+use bucketwheel::metric::{Metric, Tally};
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::gitops;
 use futures_util::{StreamExt as _, stream};
@@ -38,6 +39,8 @@ pub struct Syncer<T, Q, E> {
     pub changes: Q,
     /// The clock.
     pub edge: E,
+    /// What this invocation counts.
+    pub tally: Tally,
 }
 
 /// What became of an invocation.
@@ -87,6 +90,14 @@ impl<T: Table, Q: Queue, E: Edge> Syncer<T, Q, E> {
                 Ok(false) => report.waiting += 1,
                 Err(()) => report.failed += 1,
             }
+        }
+        for (metric, number) in [
+            (Metric::GitopsRun, 1),
+            (Metric::GitopsRested, report.rested),
+            (Metric::GitopsWaiting, report.waiting),
+            (Metric::GitopsFailed, report.failed),
+        ] {
+            self.tally.add(metric, number.into());
         }
         tracing::info!(rested = report.rested, waiting = report.waiting, failed = report.failed, "sync");
         report

@@ -1,6 +1,7 @@
 //! Wiring of gitops-sync: settings, adapters, and the Lambda runtime.
 
 use bucketwheel::aws::{Account, DynamoTable, Host, SqsQueue};
+use bucketwheel::metric::Tally;
 use bucketwheel::{config, telemetry};
 use gitops_sync::Syncer;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -21,10 +22,13 @@ async fn main() -> Result<(), Error> {
         calls: SqsQueue::new(&account, calls),
         changes: SqsQueue::new(&account, changes),
         edge: Host,
+        tally: Tally::default(),
     };
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let handled = syncer.handle(&event.payload, Host::ends_at(event.context.deadline));
-        Ok::<_, Error>(Box::pin(handled).await)
+        let report = Box::pin(handled).await;
+        telemetry::write(&syncer.tally);
+        Ok::<_, Error>(report)
     }))
     .await
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bucketwheel::call::{CallId, Message};
 use bucketwheel::gitops::{Answered, AttachmentId, Next, Step, begin, step, wanted};
+use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, QueueError, Table, TableError};
 use bucketwheel::store::calls::{self, Entry};
 use bucketwheel::store::gitops::{self, Held};
@@ -85,11 +86,13 @@ impl<T: Table, Q: Queue, E: Edge> Syncer<T, Q, E> {
         for told in &next.told {
             let envelope = told.envelope(&held.attachment, held.state.turn, now);
             self.changes.send(Outgoing::event(&envelope)).await?;
+            self.tally.add(Metric::GitopsTold, 1);
         }
         match gitops::advance(&self.table, held, next).await {
             Ok(state) => {
                 if let Some(trouble) = &state.trouble {
                     let (attachment, code) = (&held.attachment.id, trouble.code.as_str());
+                    self.tally.add(Metric::GitopsTrouble, 1);
                     tracing::warn!(%attachment, code, tries = state.tries, "a step failed");
                 }
                 Ok(state.rests())

@@ -13,6 +13,7 @@
 //! schedule ─▶ drain: parked, oldest first per group ─▶ queue
 //! ```
 
+mod came;
 mod copy;
 mod counted;
 mod drain;
@@ -34,6 +35,7 @@ use bucketwheel::ports::{Edge, Keys, KeysError, Queue, QueueError, Table, TableE
 use bucketwheel::seal::OpenError;
 use bucketwheel::signature::Verified;
 use bucketwheel::trace::Trace;
+use came::Unnoted;
 use counted::Counted;
 pub use drain::Drained;
 use jiff::Timestamp;
@@ -133,6 +135,8 @@ pub struct Ingest<T, Q, K, E> {
     known: Known,
     waiting: Waiting,
     counted: Counted,
+    /// None where missed events are not searched for.
+    unnoted: Option<Unnoted>,
     /// What this invocation counts.
     pub tally: Tally,
 }
@@ -150,6 +154,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             known,
             waiting,
             counted: Counted::default(),
+            unnoted: None,
             tally: Tally::default(),
         }
     }
@@ -165,7 +170,8 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             }
             Event::Wake => {
                 let drained = Box::pin(self.drain()).await;
-                let _ = timeout(FLUSH, self.store_all()).await;
+                let stored = async { tokio::join!(self.store_all(), self.note_all_that_came()) };
+                let _ = timeout(FLUSH, stored).await;
                 Done::Drained(drained)
             }
         }
@@ -244,6 +250,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         self.note_match(&credential, verified.secret_version, now).await;
         let taken = self.taken(request, &credential, verified, trace, now).await;
         self.note_taken(request, &credential, verified.secret_version, &taken, now).await;
+        self.note_came(request, &credential, verified.body(), &taken, now).await;
         taken
     }
 

@@ -14,6 +14,7 @@ async fn main() -> Result<(), Error> {
     let table = settings.text("BUCKETWHEEL_TABLE");
     let events = settings.text("BUCKETWHEEL_EVENTS_QUEUE");
     let pushes = settings.optional("BUCKETWHEEL_GITOPS_QUEUE");
+    let search = settings.text("BUCKETWHEEL_DETECT_MISSED") == "on";
     let keyring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     settings.finish()?;
 
@@ -23,7 +24,8 @@ async fn main() -> Result<(), Error> {
         SecretKeyring::new(&account, keyring),
         Host,
     );
-    let ingest = &ingest.with_pushes(pushes.map(|pushes| SqsQueue::new(&account, pushes)));
+    let ingest = ingest.with_pushes(pushes.map(|pushes| SqsQueue::new(&account, pushes)));
+    let ingest = &ingest.with_search(search);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         let done = ingest.woken(event.payload.get()).await;
         telemetry::write(&ingest.tally);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::console::Console;
 use crate::screen::Screen;
 
-const QUEUES: [&str; 4] = ["events", "calls", "results", "refresh"];
+const QUEUES: [&str; 6] = ["events", "calls", "results", "refresh", "gitops", "changes"];
 /// The most that the console lists and redrives at once.
 const MOST: usize = 200;
 /// How often a redrive that did not come to its end is asked for again.
@@ -21,13 +21,13 @@ pub(crate) enum Verb {
     List {
         #[command(flatten)]
         filter: Filter,
-        /// events, calls, results or refresh; all of them if none is named
+        /// events, calls, results, refresh, gitops or changes; all of them if none is named
         #[arg(value_parser = QUEUES)]
         queue: Option<String>,
     },
     /// Show one dead letter with its text
     Show {
-        /// events, calls, results or refresh
+        /// events, calls, results, refresh, gitops or changes
         #[arg(value_parser = QUEUES)]
         queue: String,
         /// The letter's id
@@ -35,7 +35,7 @@ pub(crate) enum Verb {
     },
     /// Send dead letters again. Without --yes it only says which that would be
     Redrive {
-        /// events, calls, results or refresh
+        /// events, calls, results, refresh, gitops or changes
         #[arg(value_parser = QUEUES)]
         queue: String,
         /// These letters alone; all that fit the filter if none is named

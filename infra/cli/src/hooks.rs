@@ -59,6 +59,8 @@ pub(crate) enum Verb {
     },
     /// Set right what somebody changed, disabled or deleted at Bitbucket
     Repair(Whose),
+    /// Look for events that Bitbucket did not deliver, where the parameter DetectMissed is on
+    Missed(Whose),
     /// Take the credential's hooks away at Bitbucket, and with the last one their secrets here
     Remove {
         /// Only the one of workspace/repository, or workspace; without it all of them
@@ -112,6 +114,9 @@ pub(crate) async fn obey(profile: &Profile, screen: Screen, verb: Verb) -> Resul
         Verb::ByHand { subject, events, whose } => {
             let credential = the_credential(console, whose.credential).await?;
             by_hand::show(profile, screen, &credential, &subject, &events).await
+        }
+        Verb::Missed(whose) => {
+            act(console, screen, whose.credential, json!({"action": "detect_missed"})).await
         }
         Verb::Repair(whose) => {
             act(console, screen, whose.credential, json!({"action": "repair_hooks"})).await
@@ -183,11 +188,28 @@ fn list(seen: &Value) {
         let seen = secret["last_match"].as_str().unwrap_or("never");
         say(&format!("Secret {}: last seen {seen}", secret["version"]));
     }
+    if seen["missed"].is_object() {
+        say(&missed(&seen["missed"]));
+    }
     say(&format!("Rejected: {}", seen["rejected"]));
     for rejection in seen["rejections"].as_array().into_iter().flatten() {
         let [at, cause, key] = ["at", "cause", "event_key"].map(|name| text(&rejection[name]));
         say(&format!("  {at}  {cause}  {key}"));
     }
+}
+
+/// What the search for missed events has found.
+fn missed(found: &Value) -> String {
+    let [came, missed, late, watched] =
+        ["came", "missed", "late", "watched"].map(|name| found[name].as_u64().unwrap_or_default());
+    let at = text(&found["swept_at"]).get(..19).unwrap_or("-");
+    let mut line = format!("Missed: {missed} of {}, {late} came late; ", came + missed);
+    let [count, total, most] =
+        ["count", "total_ms", "most_ms"].map(|name| found["delays"][name].as_u64().unwrap_or_default());
+    if let Some(usual) = total.checked_div(count) {
+        line += &format!("a delivery takes {usual} ms, {most} ms at most; ");
+    }
+    line + &format!("{watched} repositories, looked at {at}")
 }
 
 fn text(value: &Value) -> &str {

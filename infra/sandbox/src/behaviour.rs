@@ -1,6 +1,8 @@
 //! The switches of the sandbox: everything in which Bitbucket differs from day to day, or in which
 //! its sources disagree, can be chosen here while the sandbox runs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -65,6 +67,9 @@ pub struct Behaviour {
     pub retry_after_seconds: Option<u32>,
     /// Milliseconds which a webhook receiver has to answer.
     pub webhook_timeout_ms: u32,
+    /// Lose deliveries, as networks do: how many more, by the repository's full name. They are listed, and can
+    /// be sent again.
+    pub lose_deliveries: BTreeMap<String, u32>,
     /// Retry deliveries that were not answered at all, as an older page of Atlassian said.
     pub retry_unanswered: bool,
     /// Answer every merge with 202 and a task, as if it took long.
@@ -106,6 +111,7 @@ impl Default for Behaviour {
             rate_limit_text: false,
             retry_after_seconds: None,
             webhook_timeout_ms: 10_000,
+            lose_deliveries: BTreeMap::new(),
             retry_unanswered: false,
             merge_slow: false,
             merge_pending_polls: 2,

@@ -186,6 +186,16 @@ impl World {
         change
     }
 
+    /// Whether this delivery is to be lost; counts it.
+    pub(crate) fn loses(&mut self, event: &Event) -> bool {
+        let of = |repository: &&Repository| event.repository.as_ref() == Some(&repository.uuid);
+        let name = self.repositories.iter().find(of).map(Repository::full_name);
+        let left = name.and_then(|name| self.behaviour.lose_deliveries.get_mut(&name));
+        let Some(left) = left.filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        true
+    }
+
     /// The indexes of the active hooks that want an event.
     pub(crate) fn listeners(&self, event: &Event) -> Vec<usize> {
         let wants = |hook: &crate::world::Hook| {

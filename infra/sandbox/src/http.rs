@@ -262,7 +262,8 @@ impl Sandbox {
         for event in std::mem::take(&mut world.outbox) {
             for at in world.listeners(&event) {
                 let request_id = random::uuid(seed, &format!("delivery {count}"));
-                self.deliver(world, at, &event, request_id);
+                let lost = world.loses(&event);
+                self.deliver(world, at, &event, request_id, lost);
                 count += 1;
             }
         }

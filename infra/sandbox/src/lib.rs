@@ -134,8 +134,8 @@ impl Sandbox {
         &self.0.http
     }
 
-    /// Starts one delivery in the background.
-    fn deliver(&self, world: &mut World, hook: usize, event: &Event, request_id: String) {
+    /// Starts one delivery in the background, or loses it.
+    fn deliver(&self, world: &mut World, hook: usize, event: &Event, request_id: String, lost: bool) {
         let hook = &world.hooks[hook];
         let delivery = delivery::Delivery {
             request_id,
@@ -145,7 +145,7 @@ impl Sandbox {
             body: event.body.clone(),
             bytes: event.body.len(),
             signed: hook.secret.is_some(),
-            done: false,
+            done: lost,
             attempts: Vec::new(),
         };
         let secret = hook.secret.clone();
@@ -153,7 +153,9 @@ impl Sandbox {
             world.deliveries.pop_front();
         }
         world.deliveries.push_back(delivery.clone());
-        self.start(delivery, secret);
+        if !lost {
+            self.start(delivery, secret);
+        }
     }
 
     fn start(&self, delivery: delivery::Delivery, secret: Option<String>) {

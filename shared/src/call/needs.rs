@@ -22,6 +22,7 @@ impl Action {
             }
             // What these ask for is in the table, or they do what is left even where Bitbucket refuses.
             Action::DeleteCredential
+            | Action::DetectMissed {}
             | Action::RefreshRepositories {}
             | Action::RepairHooks {}
             | Action::RotateHook {}

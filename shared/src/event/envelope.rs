@@ -36,6 +36,9 @@ pub struct Envelope<'a> {
     pub hookid: Option<String>,
     /// Bitbucket's id of the delivery.
     pub requestid: Option<String>,
+    /// Whether it was made up for one that never came (see [`Synthetic`](super::Synthetic)).
+    #[serde(default)]
+    pub synthetic: bool,
     /// What orders it.
     pub partitionkey: String,
     /// The trace context: for the calls that come of this event.

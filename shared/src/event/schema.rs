@@ -58,7 +58,10 @@ fn envelope() -> Value {
             "hookid": text("X-Hook-UUID, without braces."),
             "requestid": text("X-Request-UUID: Bitbucket's id of the delivery, the same on each attempt."),
             "attempt": number("X-Attempt-Number, from 1."),
-            "secretversion": number("Which of the hook's secrets it was signed with."),
+            "secretversion": number("Which of the hook's secrets it was signed with; 0 if synthetic."),
+            "synthetic": {"const": true, "description": "Only there where Bitbucket's own delivery never came, and the \
+                          event was made up from how the repository stands. Should that one come after all, it has \
+                          another id and is not synthetic."},
             "partitionkey": text("What keeps its order: the repository's uuid, else the credential."),
             "traceparent": text("The W3C trace context. Give it to the calls that come of this event."),
             "data": {"description": "The body, byte for byte as Bitbucket sent it. The last member."},

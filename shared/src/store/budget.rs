@@ -180,6 +180,22 @@ pub async fn learn(
     book::learn(table, &Scope::whole(credential, allowance), told.per_hour, near_until, now).await
 }
 
+/// Counts `requests` that belong together, against `percent` of what all who share the allowance have in an
+/// hour of the clock. They are counted as all others, too; this only says how many of them are left.
+pub async fn take_part(
+    table: &impl Table,
+    limits: Limits,
+    credential: &Credential,
+    percent: u32,
+    requests: u32,
+    now: Timestamp,
+) -> Result<u32, TableError> {
+    let scope = Scope::whole(credential, Allowance::Repositories);
+    let most = u64::from(limits.of(&scope, None)) * u64::from(percent) / 100;
+    let used = book::part(table, &scope, requests, now).await?;
+    Ok(u32::try_from(most.saturating_sub(used)).unwrap_or(u32::MAX))
+}
+
 /// How much of an allowance is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use bucketwheel::event::Synthetic;
+use bucketwheel::trace::Trace;
 use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::Value;
 
 use super::template::{entries, field, list, maybe, said};
 use super::{no_breach, root};
@@ -164,4 +167,61 @@ fn nothing_is_granted_on_everything_where_aws_knows_better() {
         }
     });
     no_breach("no action and no resource of a grant has a star", &breaches);
+}
+
+/// What the pipe of fanout.yaml does with a message, as EventBridge documents it: `<$.body>` is the message's
+/// text, read as JSON where it is JSON
+/// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-input-transformation.html>). The stand-in
+/// has no pipe from a queue to a bus, so this is as near as a test comes here.
+#[test]
+fn the_fan_out_reads_the_queue_fills_the_bus_and_may_do_nothing_else() {
+    with("infra/stacks/fanout.yaml", |stack| {
+        let resources = field(stack, "Resources");
+        let pipe = field(field(resources, "Pipe"), "Properties");
+        assert_eq!(said(field(pipe, "Source")), "EventsQueueArn");
+        assert_eq!(
+            (said(field(pipe, "Target")), said(field(pipe, "RoleArn"))),
+            ("Bus.Arn".into(), "PipeRole.Arn".into())
+        );
+        let role = field(field(resources, "PipeRole"), "Properties");
+        let mut grants = Vec::new();
+        for policy in list(field(role, "Policies")) {
+            for statement in list(field(field(policy, "PolicyDocument"), "Statement")) {
+                let on = said(field(statement, "Resource"));
+                grants.extend(
+                    list(field(statement, "Action")).into_iter().map(|it| format!("{} {on}", said(it))),
+                );
+            }
+        }
+        let needed = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+        let needed = needed.map(|action| format!("{action} EventsQueueArn")).into_iter();
+        assert_eq!(grants, needed.chain(["events:PutEvents Bus.Arn".to_owned()]).collect::<Vec<_>>());
+
+        let parameters = field(pipe, "TargetParameters");
+        let source = said(field(field(parameters, "EventBridgeEventBusParameters"), "Source"));
+        let credential = "c1".parse().expect("an id");
+        let enveloped = Synthetic {
+            credential: &credential,
+            event_key: "repo:push",
+            body: br#"{"repository":{"uuid":"{r}","full_name":"w/r"},"note":"\"<$.body>\""}"#,
+            hook_id: None,
+            about: "a test",
+            trace: &Trace::new([3; 24]),
+            found_at: jiff::Timestamp::UNIX_EPOCH,
+        }
+        .envelope();
+        let template = said(field(parameters, "InputTemplate"));
+        let detail = template.replacen("<$.attributes.SequenceNumber>", "18849496460467696128", 1);
+        let detail = detail.replacen("<$.body>", &enveloped.text, 1);
+        let detail: Value = serde_json::from_str(&detail).expect("the template makes JSON of an envelope");
+        assert_eq!(detail["sequence"], "18849496460467696128");
+        assert_eq!(detail["event"], serde_json::from_str::<Value>(&enveloped.text).expect("JSON"));
+
+        // The rule of README.md beside it takes this event.
+        let readme = fs::read_to_string(root().join("infra/stacks/README.md")).unwrap();
+        let rule = readme.lines().find(|line| line.starts_with(r#"{"source":"#)).expect("a rule");
+        let rule: Value = serde_json::from_str(rule).expect("JSON");
+        assert_eq!(rule["source"][0], source.as_str());
+        assert_eq!(rule["detail"]["event"]["type"][0], detail["event"]["type"]);
+    });
 }

@@ -54,6 +54,11 @@ impl Poisoned {
 }
 
 impl World {
+    /// All that was on the events queue so far.
+    pub(crate) fn event_texts(&self) -> Vec<String> {
+        locked(&self.system.events).clone()
+    }
+
     /// Pushes to two repositories, and what the events queue said of it.
     pub(crate) async fn pushes(&self, name: &str) -> Events {
         let credential = self.connect(name).await;

@@ -15,6 +15,8 @@ pub(super) struct Seen<'a> {
     pub(super) listed_at: Option<Timestamp>,
     /// After so many hours they are listed anew; 0: never.
     pub(super) list_hours: u32,
+    /// Whether missed events are searched for.
+    pub(super) search: bool,
     pub(super) now: Timestamp,
 }
 
@@ -34,6 +36,9 @@ pub(super) fn chores(seen: Seen<'_>) -> Vec<(&'static str, Action)> {
         } else {
             ("repair-hooks", Action::RepairHooks {})
         });
+        if seen.search {
+            due.push(("detect-missed", Action::DetectMissed {}));
+        }
     }
     let hours = i64::from(seen.list_hours);
     let is_old = |at| seen.now.duration_since(at) >= SignedDuration::from_hours(hours);

@@ -22,6 +22,7 @@ impl World {
             edge: MemoryEdge::new("2026-11-21T05:10:00Z".parse().expect("a time"), 7),
             secret_days: 90,
             list_hours: 0,
+            search: false,
         };
         Self { rounds, ring: Keyring::parse(&ring).expect("a keyring") }
     }

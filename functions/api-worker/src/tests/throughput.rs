@@ -112,6 +112,7 @@ async fn throughput_of_one_worker() {
     world.connect("fast", |fast| fast.kind = Kind::OauthUser).await;
     let most = Arc::new(AtomicUsize::new(0));
     let worker = Worker {
+        events: None,
         table: Far(world.worker.table.clone()),
         results: Nowhere,
         nudges: Nowhere,

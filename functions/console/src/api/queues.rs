@@ -37,7 +37,7 @@ pub(crate) async fn list<B: Backlog, E: Edge>(
     State(queues): State<Arc<Queues<B, E>>>,
 ) -> Result<Json<Value>, ErrorAnswer> {
     let all = queues.glance().await?;
-    let shown = all.map(|Glance { name, depths, oldest_dead }| {
+    let shown = all.into_iter().map(|Glance { name, depths, oldest_dead }| {
         json!({
             "name": name,
             "waiting": depths.living.waiting,
@@ -47,7 +47,7 @@ pub(crate) async fn list<B: Backlog, E: Edge>(
             "oldest_dead_sent_at": oldest_dead,
         })
     });
-    Ok(Json(json!({ "values": shown })))
+    Ok(Json(json!({ "values": shown.collect::<Vec<_>>() })))
 }
 
 /// A queue's dead letters.
@@ -126,7 +126,7 @@ pub(crate) fn no_such_queue() -> ErrorAnswer {
     ErrorAnswer::not_found(
         "no_such_queue",
         "There is no queue of this name.",
-        "The queues are events, calls, results and refresh.",
+        "The queues are events, calls, results, refresh, gitops and changes.",
     )
 }
 

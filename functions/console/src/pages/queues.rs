@@ -20,6 +20,10 @@ pub(super) fn holds(name: QueueName) -> &'static str {
             "Bitbucket API calls to make. A call that waits for its turn is hidden meanwhile."
         }
         QueueName::Results => "What became of calls. Your automations read it.",
+        QueueName::Gitops => "Pushes, and clusters to look at, on their way to gitops-sync.",
+        QueueName::Changes => {
+            "What people changed in the folders of clusters, in order per cluster. Your automations read it."
+        }
         QueueName::Refresh => "Wishes to refresh a token now, and pairs of tokens that could not be stored.",
     }
 }
@@ -48,8 +52,8 @@ pub(crate) async fn show<B: Backlog, E: Edge>(
     Ok(page(Place::Queues, "Queues", &content))
 }
 
-fn list(all: [Glance; 4], now: Timestamp) -> Markup {
-    let rows = all.map(|Glance { name, depths, oldest_dead }| {
+fn list(all: Vec<Glance>, now: Timestamp) -> Markup {
+    let rows = all.into_iter().map(|Glance { name, depths, oldest_dead }| {
         let dead = depths.dead.waiting + depths.dead.hidden;
         [
             html! { div { a href={ "/queues/" (name) } { (name) } span.hint { (holds(name)) } } },

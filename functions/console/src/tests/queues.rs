@@ -34,7 +34,11 @@ async fn queues_are_seen_at_a_glance_and_a_look_leaves_no_trace() {
     let queues = world.get("/api/queues").await.json();
     let names: Vec<_> =
         queues["values"].as_array().expect("queues").iter().map(|q| q["name"].clone()).collect();
-    assert_eq!(names, ["events", "calls", "results", "refresh"]);
+    assert_eq!(
+        names,
+        ["events", "calls", "results", "refresh", "gitops"],
+        "gitops-sync is on, and its changes are not told"
+    );
     let calls = &queues["values"][1];
     assert_eq!((&calls["dead"], &calls["waiting"]), (&json!(2), &json!(0)));
     assert_eq!(calls["oldest_dead_sent_at"], "2026-11-21T05:00:00Z");

@@ -167,6 +167,6 @@ pub(super) async fn resend(State(sandbox): State<Sandbox>, Path(request_id): Pat
     };
     let event =
         Event { key: delivery.event, workspace: String::new(), repository: None, body: delivery.body };
-    sandbox.deliver(&mut world, hook, &event, request_id);
+    sandbox.deliver(&mut world, hook, &event, request_id, false);
     (StatusCode::ACCEPTED, Json(json!({"deliveries": 1}))).into_response()
 }

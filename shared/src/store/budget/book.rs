@@ -183,6 +183,20 @@ async fn note(
     table.write(vec![Write::Update { key, set, remove, condition }]).await
 }
 
+/// Adds to what a part of the requests has used in this hour of the clock, and gives it.
+pub(super) async fn part(
+    table: &impl Table,
+    scope: &Scope,
+    requests: u32,
+    now: Timestamp,
+) -> Result<u64, TableError> {
+    let hour = now.as_second() / HOUR;
+    let set = Attributes::from_iter([(EXPIRES_AT.to_owned(), Value::from((hour + 3) * HOUR))]);
+    let place = key(scope, format!("PART#{hour}"));
+    let counted = table.add(&place, "requests", requests.into(), set).await?;
+    Ok(counted.get("requests").and_then(Value::as_u64).unwrap_or_default())
+}
+
 fn minutes(attributes: Attributes) -> Minutes {
     let minute =
         |(name, count): (String, Value)| Some((name.strip_prefix('m')?.parse().ok()?, count.as_i64()?));
