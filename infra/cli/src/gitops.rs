@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::console::Console;
-use crate::screen::Screen;
+use crate::screen::{Screen, harmless};
 use crate::verbs::the_credential;
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +87,7 @@ pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Resul
                 "ATTACHMENT", "STATE", "HEAD", "FOLDER", "REPOSITORY"
             ));
             for one in all {
-                screen.tell_next(&one, &row(&one));
+                screen.tell_next(&one, &harmless(&row(&one)));
             }
         }
         Verb::Put { id, files, delete, message } => {
@@ -102,7 +102,7 @@ pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Resul
         }
         Verb::History { id } => {
             for line in console.attachment_history(&id).await? {
-                screen.tell_next(&line, &told(&line));
+                screen.tell_next(&line, &harmless(&told(&line)));
             }
         }
         Verb::Detach { id } => {

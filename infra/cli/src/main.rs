@@ -141,10 +141,10 @@ async fn obey(verb: Verb, path: &Path, screen: Screen) -> Result<(), Error> {
             Ok(())
         }
         Verb::Completion(wanted) => {
-            shell::complete(Command::command(), &wanted);
+            shell::complete(Command::command(), screen, &wanted);
             Ok(())
         }
-        Verb::Man(wanted) => shell::manual(Command::command(), &wanted).map_err(Error::Manual),
+        Verb::Man(wanted) => shell::manual(Command::command(), screen, &wanted).map_err(Error::Manual),
         Verb::Package(arguments) => Ok(package::run(&arguments, screen)?),
         Verb::Gitops(verb) => gitops::obey(&console().await?, screen, verb).await,
     }

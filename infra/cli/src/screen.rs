@@ -81,6 +81,11 @@ fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.parse().map_or_else(|_| text.clone(), moment),
         Some(other) => other.to_string(),
     };
+    harmless(&text)
+}
+
+/// A text from elsewhere, so that it cannot steer the terminal.
+pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -44,6 +44,15 @@ impl Running {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {}", text(&output)))
     }
 
+    /// Somebody pushes.
+    async fn push(&self, push: &Value) {
+        let sandbox = self.profile()["sandbox_url"].as_str().expect("an address").to_owned();
+        #[expect(clippy::disallowed_methods, reason = "a test asks the sandbox's own controls")]
+        let client = reqwest::Client::new();
+        let pushed = client.post(format!("{sandbox}/_sandbox/push")).json(push).send().await.expect("pushed");
+        assert!(pushed.status().is_success());
+    }
+
     /// Runs a command until what it says is `enough`.
     async fn until(&self, arguments: &[&str], enough: impl Fn(i32, &str) -> bool) -> String {
         let begun = Instant::now();
@@ -63,6 +72,8 @@ pub(super) async fn every_verb(running: &Running) {
     events_are_seen_and_left_or_taken(running).await;
     credentials_are_told_in_tables_and_in_json(running).await;
     a_dead_letter_is_found_shown_and_sent_again(running).await;
+    a_cluster_has_a_folder_and_its_history_is_one_command(running).await;
+    what_a_shell_wants_is_text_and_json(running).await;
     a_consumer_that_bitbucket_does_not_know_is_found(running).await;
     a_new_operator_token_takes_the_place_of_the_old_one(running).await;
 }
@@ -76,13 +87,9 @@ async fn the_doctor_finds_a_healthy_system(running: &Running) {
 }
 
 async fn events_are_seen_and_left_or_taken(running: &Running) {
-    let sandbox = running.profile()["sandbox_url"].as_str().expect("an address").to_owned();
     let push = json!({"repository": "seilbahn/infrastructure", "branch": "main", "message": "For the tail",
                       "author": "Ada Lindt <ada@example.com>", "files": {"tail.txt": "x"}});
-    #[expect(clippy::disallowed_methods, reason = "a test asks the sandbox's own controls")]
-    let client = reqwest::Client::new();
-    let pushed = client.post(format!("{sandbox}/_sandbox/push")).json(&push).send().await.expect("pushed");
-    assert!(pushed.status().is_success());
+    running.push(&push).await;
     let look = ["events", "tail", "--count", "1"];
     let (code, said) = running.run(&look).await;
     assert!(code == 0 && said.contains("repo:push") && said.contains("seilbahn/infrastructure"), "{said}");
@@ -139,6 +146,61 @@ async fn a_dead_letter_is_found_shown_and_sent_again(running: &Running) {
     assert!(said.contains("Sent again to the calls queue: 1."), "{said}");
     // It is no better than before, and comes back as another letter.
     running.until(&list, |_, said| said.starts_with("QUEUE ") && !said.contains(&id)).await;
+}
+
+async fn a_cluster_has_a_folder_and_its_history_is_one_command(running: &Running) {
+    let file = running.profile.with_extension("yaml");
+    std::fs::write(&file, "replicas: 1\n").expect("a file");
+    let given = format!("app/web.yaml={}", file.display());
+    let attach = ["gitops", "attach", "--repository", "seilbahn/infrastructure", "--cluster", "blue"];
+    let rest = ["--cluster-id", "0f3c5a7e-1b2d", given.as_str()];
+    let attached = running.json(&[&attach[..], &rest].concat()).await;
+    let id = attached["id"].as_str().expect("an id").to_owned();
+    assert_eq!(attached["folder"], "clusters/blue-0f3c5a7e");
+    let (code, again) = running.run(&[&attach[..], &rest].concat()).await;
+    assert!(code == 1 && again.contains("attached already"), "{again}");
+    let history = ["gitops", "history", id.as_str()];
+    running.until(&history, |_, said| said.contains("app/web.yaml")).await;
+
+    running
+        .push(&json!({"repository": "seilbahn/infrastructure", "branch": "main", "message": "Three replicas",
+            "author": "Bo Okafor <bo@example.com>",
+            "files": {"clusters/blue-0f3c5a7e/app/web.yaml": "replicas: 3\n"}}))
+        .await;
+    let told = running.until(&history, |_, said| said.contains("Bo Okafor")).await;
+    let line = told.lines().find(|line| line.contains("Bo Okafor")).expect("a line");
+    for wanted in ["2026-", "Bo Okafor <bo@example.com>", "modified", "app/web.yaml", "Three replicas"] {
+        assert!(line.contains(wanted) || wanted == "2026-" && line.starts_with("20"), "{wanted}: {line}");
+    }
+    std::fs::write(&file, "size: 1\n").expect("a file");
+    let given = format!("db.yaml={}", file.display());
+    let put =
+        ["gitops", "put", id.as_str(), given.as_str(), "--delete", "app/web.yaml", "--message", "A database"];
+    let (code, said) = running.run(&put).await;
+    assert!(code == 0 && said.contains("Queued"), "{said}");
+    running.until(&history, |_, said| said.contains("db.yaml") && said.contains("removed")).await;
+    std::fs::remove_file(&file).expect("removed");
+    let listed = running.until(&["gitops", "list"], |_, said| said.contains("in step")).await;
+    assert!(listed.contains(&id) && listed.contains("seilbahn/infrastructure:main"), "{listed}");
+    for queue in ["gitops", "changes"] {
+        assert_eq!(running.json(&["dlq", "list", queue]).await, json!([]));
+    }
+    assert_eq!(running.json(&["gitops", "detach", &id]).await["detached"], id.as_str());
+    running.until(&["gitops", "list"], |_, said| !said.contains(&id)).await;
+    let (code, kept) = running.run(&history).await;
+    assert!(code == 0 && kept.contains("Bo Okafor"), "{kept}");
+}
+
+async fn what_a_shell_wants_is_text_and_json(running: &Running) {
+    let (code, script) = running.run(&["completion", "bash"]).await;
+    assert!(code == 0 && script.contains("complete -F _bucketwheel"), "{script}");
+    let told = running.json(&["completion", "zsh"]).await;
+    assert!(told["script"].as_str().is_some_and(|script| script.starts_with("#compdef")), "{told}");
+    let (_, page) = running.run(&["man"]).await;
+    assert!(page.contains(".TH bucketwheel"), "{page}");
+    assert!(running.json(&["man"]).await["page"].is_string());
+    let (code, _) = running.run(&["no-such-verb"]).await;
+    assert_eq!(code, 2, "a wrong command line");
 }
 
 async fn a_consumer_that_bitbucket_does_not_know_is_found(running: &Running) {
