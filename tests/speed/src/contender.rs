@@ -171,6 +171,7 @@ fn environment(aws: &Endpoints, name: &str) -> Vec<(&'static str, String)> {
         ("BUCKETWHEEL_CALLS_PER_HOUR", "1000000"),
         ("BUCKETWHEEL_HOOK_SECRET_DAYS", "90"),
         ("BUCKETWHEEL_REPOSITORY_LIST_HOURS", "6"),
+        ("BUCKETWHEEL_DETECT_MISSED", "off"),
     ];
     let measured = [
         ("AWS_ENDPOINT_URL", aws.aws.clone()),
