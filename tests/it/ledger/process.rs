@@ -175,6 +175,7 @@ impl Process {
                 ("BUCKETWHEEL_TABLE", &local.outputs.table_name),
                 ("BUCKETWHEEL_EVENTS_QUEUE", &local.outputs.events_queue_url),
                 ("BUCKETWHEEL_HOOK_KEYRING", &local.outputs.hook_keyring),
+                ("BUCKETWHEEL_DETECT_MISSED", "off"),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
