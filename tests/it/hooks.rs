@@ -50,7 +50,9 @@ async fn a_hook_is_registered_once_repaired_and_removed() {
     }
 
     // Somebody disables one, changes its events and takes its secret away; somebody deletes the other.
-    let list = json!({"method": "GET", "path": format!("repositories/{REPOSITORY}/hooks")});
+    // Other tests have hooks there too, more than one page.
+    let path = format!("repositories/{REPOSITORY}/hooks");
+    let list = json!({"method": "GET", "path": path, "query": {"pagelen": "100"}});
     let ours = |body: &Value| {
         let all = body["values"].as_array().cloned().unwrap_or_default();
         all.into_iter().find(|hook| hook["url"].as_str().is_some_and(|url| url.ends_with(&credential)))
@@ -59,7 +61,7 @@ async fn a_hook_is_registered_once_repaired_and_removed() {
     let path = format!("repositories/{REPOSITORY}/hooks/{}", text(&found["uuid"]));
     let change = json!({"active": false, "events": ["repo:updated"], "url": found["url"], "description": "x", "secret": null});
     done(&world, &credential, json!({"method": "PUT", "path": path, "body": change})).await;
-    let list = json!({"method": "GET", "path": "workspaces/seilbahn/hooks"});
+    let list = json!({"method": "GET", "path": "workspaces/seilbahn/hooks", "query": {"pagelen": "100"}});
     let found = ours(&done(&world, &credential, list).await).expect("our hook");
     let path = format!("workspaces/seilbahn/hooks/{}", text(&found["uuid"]));
     done(&world, &credential, json!({"method": "DELETE", "path": path})).await;
