@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// How long a test waits for something that happens elsewhere.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The running system, shared by all tests.
 struct System {
