@@ -77,7 +77,7 @@ fn shipped() -> BTreeMap<String, Value> {
     documents
 }
 
-/// `WRITE_SCHEMAS=1 cargo test -p bucketwheel-tests --test it schemas` writes them anew.
+/// `WRITE_SCHEMAS=1 cargo test --test it schemas` writes them anew.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "whoever changes the types asks for the files")]
 fn the_shipped_schemas_are_those_of_the_types() {
@@ -102,7 +102,7 @@ fn the_shipped_schemas_are_those_of_the_types() {
         wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
     assert!(
         differs.is_empty(),
-        "WRITE_SCHEMAS=1 cargo test -p bucketwheel-tests --test it schemas writes {differs:?} anew"
+        "WRITE_SCHEMAS=1 cargo test --test it schemas writes {differs:?} anew"
     );
 }
 

@@ -6,7 +6,7 @@
 //! refresher while the window is open, and one of each of 500 where there is none.
 //!
 //! ```sh
-//! BUCKETWHEEL_KILLS=500 cargo test -p bucketwheel-tests --test it kills:: -- --nocapture
+//! BUCKETWHEEL_KILLS=500 cargo test --test it kills:: -- --nocapture
 //! ```
 
 mod point;

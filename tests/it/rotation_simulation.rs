@@ -7,8 +7,8 @@
 //! `cargo test` tries 10,000 seeds. A million, or one seed alone:
 //!
 //! ```sh
-//! BUCKETWHEEL_SEEDS=1000000 cargo test -p bucketwheel-tests --test it no_seed_loses -- --nocapture
-//! BUCKETWHEEL_SEEDS=4711..4712 cargo test -p bucketwheel-tests --test it no_seed_loses -- --nocapture
+//! BUCKETWHEEL_SEEDS=1000000 cargo test --profile simulation --test it no_seed_loses -- --nocapture
+//! BUCKETWHEEL_SEEDS=4711..4712 cargo test --test it no_seed_loses -- --nocapture
 //! ```
 
 mod judge;

@@ -1,5 +1,5 @@
 //! The pictures of the README, made anew by
-//! `cargo test -p bucketwheel-tests --test it -- --ignored pictures`.
+//! `cargo test --test it -- --ignored pictures`.
 
 use std::fs;
 

@@ -3,7 +3,7 @@
 //! `cargo test` takes a minute of one core. The full search, and one that goes on for hours:
 //!
 //! ```sh
-//! BUCKETWHEEL_MODEL=full cargo test -p bucketwheel-tests --test it no_interleaving -- --nocapture
+//! BUCKETWHEEL_MODEL=full cargo test --profile simulation --test it no_interleaving -- --nocapture
 //! ```
 
 use std::sync::atomic::{AtomicUsize, Ordering};
