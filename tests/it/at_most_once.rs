@@ -10,7 +10,7 @@ use crate::lambda::{FAULTS, Fault, visit};
 use crate::world::World;
 
 /// How long a worker lives in these tests. Whoever finds its entry later knows that it is dead.
-const LIFE: Duration = Duration::from_secs(6);
+const LIFE: Duration = Duration::from_secs(10);
 const REPOSITORY: &str = "repositories/seilbahn/website";
 
 /// A call to make, of its own for each try.

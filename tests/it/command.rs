@@ -186,14 +186,14 @@ impl Running {
         let pid = self.child.id().expect("it runs").to_string();
         let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status().await;
         assert!(sent.expect("kill runs").success());
-        let ended = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
-        assert!(ended.expect("it ends within ten seconds").expect("a status").success());
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
+        assert!(ended.expect("it ends within thirty seconds").expect("a status").success());
         assert!(!self.profile.exists(), "the profile is left behind");
         self.all_free().await;
     }
 
     async fn all_free(&self) {
-        let patience = Instant::now() + Duration::from_secs(10);
+        let patience = Instant::now() + Duration::from_secs(30);
         for port in self.ports {
             while TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 assert!(Instant::now() < patience, "port {port} is still taken");

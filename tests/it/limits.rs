@@ -35,7 +35,7 @@ async fn a_closed_credential_waits_and_does_not_hold_up_another() {
     let world = World::running().await;
     let (noisy, quiet) = (world.connect("noisy").await, world.connect("quiet").await);
     let scope = Scope::own(&noisy.parse().expect("an id"), Allowance::Repositories);
-    let after = Some(SignedDuration::from_secs(15));
+    let after = Some(SignedDuration::from_secs(20));
     let closed = budget::close(&world.table(), &scope, after, now()).await.expect("closed");
     let call = json!({"method": "GET", "path": PATH});
     let (first, second) = tokio::join!(async { (world.call(&noisy, call.clone()).await, now()) }, async {
