@@ -277,4 +277,16 @@ mod tests {
         assert!(read(r#"{"method":"GET","path":"user","pth":"x"}"#).is_err());
         assert!(read(r#"{"method":"TRACE","path":"user"}"#).is_err());
     }
+
+    #[test]
+    fn a_number_of_a_body_is_passed_on_with_every_digit() {
+        for number in ["31.245270191439438", "121.48791951161945", "1e46", "18446744073709551615"] {
+            let call = format!(r#"{{"method":"PUT","path":"a","body":{number}}}"#);
+            let Ok(Call::Request(request)) = serde_json::from_str(&call) else {
+                panic!("{call} is a request")
+            };
+            let written = request.body.map(|body| body.to_string()).expect("a body");
+            assert_eq!(written.replace("e+", "e"), number);
+        }
+    }
 }

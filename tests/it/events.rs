@@ -100,10 +100,7 @@ fn the_shipped_schemas_are_those_of_the_types() {
         .collect();
     let differs: Vec<_> =
         wanted.keys().chain(there.keys()).filter(|name| wanted.get(*name) != there.get(*name)).collect();
-    assert!(
-        differs.is_empty(),
-        "WRITE_SCHEMAS=1 cargo test --test it schemas writes {differs:?} anew"
-    );
+    assert!(differs.is_empty(), "WRITE_SCHEMAS=1 cargo test --test it schemas writes {differs:?} anew");
 }
 
 #[test]
