@@ -41,6 +41,7 @@ pub mod keys;
 pub mod missed;
 pub mod refusals;
 pub mod repositories;
+mod revised;
 pub mod rounds;
 pub mod tokens;
 

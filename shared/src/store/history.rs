@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{EXPIRES_AT, credential_pk, from_attributes, live, to_attributes};
+use super::{credential_pk, from_attributes, live, revised};
 use crate::credential::CredentialId;
-use crate::ports::{Condition, Key, Table, TableError, Write};
+use crate::ports::{Key, Table, TableError};
 
 /// How many rejections are kept.
 const REJECTIONS: usize = 20;
@@ -20,11 +19,6 @@ const REJECTIONS: usize = 20;
 const HOOKS: usize = 100;
 /// How many versions of the secret are kept.
 const VERSIONS: usize = 5;
-/// How long a history is kept to which nothing is added.
-const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// How often a write is tried that others come before.
-const TRIES: usize = 4;
-const REVISION: &str = "revision";
 
 /// What became of a delivery whose signature was right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,8 +49,6 @@ pub struct History {
     /// The last of those, the newest first.
     #[serde(default)]
     pub rejections: Vec<Rejection>,
-    #[serde(default)]
-    revision: u64,
 }
 
 /// The deliveries of one hook whose signature was right.
@@ -145,23 +137,7 @@ pub async fn add(
     counted: &History,
     now: Timestamp,
 ) -> Result<(), TableError> {
-    for _ in 0..TRIES {
-        let found = table.get(&key(id)).await?;
-        let mut history: History = found.map(from_attributes).transpose()?.unwrap_or_default();
-        let condition = match history.revision {
-            0 => Condition::Absent,
-            revision => Condition::Equals(REVISION, Value::from(revision)),
-        };
-        history.add(counted.clone());
-        history.revision += 1;
-        let mut attributes = to_attributes(&history);
-        attributes.insert(EXPIRES_AT.to_owned(), Value::from(now.as_second() + KEPT.as_secs()));
-        match table.write(vec![Write::Put { key: key(id), attributes, condition }]).await {
-            Err(TableError::Refused) => {}
-            written => return written,
-        }
-    }
-    Err(TableError::Refused)
+    revised::add(table, &key(id), |history: &mut History| history.add(counted.clone()), now).await
 }
 
 fn key(id: &CredentialId) -> Key {

@@ -10,14 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{EXPIRES_AT, credential_pk, from_attributes, live, to_attributes};
+use super::{EXPIRES_AT, credential_pk, from_attributes, live, revised, to_attributes};
 use crate::call::Problem;
 use crate::credential::CredentialId;
 use crate::missed::{Came, Facts, Heads, REMEMBERED};
 use crate::ports::{Condition, Key, Query, Table, TableError, Write};
 
-/// How long the numbers, and how a repository stood, are kept without a sweep.
-const KEPT: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Sweeps come each hour; the search goes on where no more than this lies between two of them.
 const BREAK: SignedDuration = SignedDuration::from_hours(3);
 /// How many facts of one delivery are noted. A body of 256 KiB has fewer.
@@ -27,10 +25,7 @@ const MOST_CAME: usize = 10_000;
 const PAGE: u32 = 1_000;
 /// How many are removed at once.
 const AT_ONCE: usize = 10;
-/// How often a write is tried that others come before.
-const TRIES: usize = 4;
 const HEADS: &str = "HEADS#";
-const REVISION: &str = "revision";
 
 /// What the search has found of one credential.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +50,9 @@ pub struct Found {
     /// Why a repository could not be looked at, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// Counts the writes of this item.
     #[serde(default)]
-    revision: u64,
+    pub revision: u64,
 }
 
 /// How long deliveries took from when it happened, where Bitbucket says when: of pull requests.
@@ -178,14 +174,7 @@ pub async fn put_heads(
     before: Option<u64>,
     now: Timestamp,
 ) -> Result<(), TableError> {
-    let condition = match before {
-        Some(revision) => Condition::Equals(REVISION, Value::from(revision)),
-        None => Condition::Absent,
-    };
-    let heads = Heads { revision: before.unwrap_or_default() + 1, ..heads.clone() };
-    let mut attributes = to_attributes(&heads);
-    attributes.insert(EXPIRES_AT.to_owned(), Value::from(now.as_second() + KEPT.as_secs()));
-    table.write(vec![Write::Put { key: heads_key(id, uuid), attributes, condition }]).await
+    revised::put(table, &heads_key(id, uuid), heads, before, now).await
 }
 
 /// What the search has found of a credential; none if it never looked.
@@ -204,23 +193,7 @@ pub async fn add(
     sweep: &Found,
     now: Timestamp,
 ) -> Result<(), TableError> {
-    for _ in 0..TRIES {
-        let stored = table.get(&found_key(id)).await?;
-        let mut found: Found = stored.map(from_attributes).transpose()?.unwrap_or_default();
-        let condition = match found.revision {
-            0 => Condition::Absent,
-            revision => Condition::Equals(REVISION, Value::from(revision)),
-        };
-        found.add(sweep);
-        found.revision += 1;
-        let mut attributes = to_attributes(&found);
-        attributes.insert(EXPIRES_AT.to_owned(), Value::from(now.as_second() + KEPT.as_secs()));
-        match table.write(vec![Write::Put { key: found_key(id), attributes, condition }]).await {
-            Err(TableError::Refused) => {}
-            written => return written,
-        }
-    }
-    Err(TableError::Refused)
+    revised::add(table, &found_key(id), |found: &mut Found| found.add(sweep), now).await
 }
 
 /// Forgets how a credential's repositories stood and what was found. The deliveries that came forget
