@@ -17,7 +17,7 @@ use bucketwheel::metric::Metric;
 use bucketwheel::missed::{Missed, judge};
 use bucketwheel::ports::{Edge, Queue, Table, TableError};
 use bucketwheel::store::hooks::{self, HookSecrets};
-use bucketwheel::store::missed::{self, Found};
+use bucketwheel::store::missed::{self, Found, Sums};
 use bucketwheel::store::{budget, deliveries, repositories};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -86,23 +86,24 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let sweep = Sweep { worker: self, holder, stored, until, requests: AtomicU32::new(0) };
         let begun_after = found.after.clone();
         let ended = Box::pin(sweep.run(&mut found)).await;
-        self.count(&found);
+        self.count(&found.sums);
         missed::add(&self.table, id, &found, now).await.map_err(Again::from)?;
         if let Err(Early::Stop(stop)) = ended {
             return Err(stop);
         }
         Ok(made(&json!({
-            "watched": found.watched, "came": found.came, "missed": found.missed, "late": found.late,
+            "watched": found.watched,
+            "came": found.sums.came, "missed": found.sums.missed, "late": found.sums.late,
             "begun_after": begun_after, "stopped_after": found.after,
         })))
     }
 
-    fn count(&self, found: &Found) {
-        self.tally.add(Metric::EventCame, found.came);
-        self.tally.add(Metric::EventMissed, found.missed);
-        self.tally.add(Metric::EventLate, found.late);
-        if found.delays.count > 0 {
-            self.tally.set(Metric::EventDelay, found.delays.most_ms.div_ceil(1_000));
+    fn count(&self, sums: &Sums) {
+        self.tally.add(Metric::EventCame, sums.came);
+        self.tally.add(Metric::EventMissed, sums.missed);
+        self.tally.add(Metric::EventLate, sums.late);
+        if sums.delays.count > 0 {
+            self.tally.set(Metric::EventDelay, sums.delays.most_ms.div_ceil(1_000));
         }
     }
 }
@@ -219,12 +220,12 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
         }
         let done: Vec<_> = judged.done.iter().filter_map(|place| came.get(*place)).collect();
         missed::forget(table, id, &done).await.map_err(Again::from)?;
-        found.missed += told;
-        found.late += judged.late.len() as u64;
-        found.came += done.len() as u64;
+        found.sums.missed += told;
+        found.sums.late += judged.late.len() as u64;
+        found.sums.came += done.len() as u64;
         for came in done {
             if let Some(happened_at) = came.facts.happened_at {
-                found.delays.add(came.at.duration_since(happened_at));
+                found.sums.delays.add(came.at.duration_since(happened_at));
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ const PAGE: u32 = 1_000;
 const AT_ONCE: usize = 10;
 const HEADS: &str = "HEADS#";
 
-/// What the search has found of one credential.
+/// What the search has found of one credential: how its last sweep stood, and the sums of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Since when it goes on without a longer break. What was read before is not judged.
@@ -39,6 +39,20 @@ pub struct Found {
     /// The uuid of the repository after which the next sweep goes on, if the last one did not come to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// Why a repository could not be looked at, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// What was counted.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Counts the writes of this item.
+    #[serde(default)]
+    pub revision: u64,
+}
+
+/// What sweeps have counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
     /// How many deliveries came.
     pub came: u64,
     /// How many never came, and were made up for.
@@ -47,12 +61,6 @@ pub struct Found {
     pub late: u64,
     /// How long deliveries took.
     pub delays: Delays,
-    /// Why a repository could not be looked at, if so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
-    /// Counts the writes of this item.
-    #[serde(default)]
-    pub revision: u64,
 }
 
 /// How long deliveries took from when it happened, where Bitbucket says when: of pull requests.
@@ -89,17 +97,21 @@ impl Found {
         }
     }
 
-    /// Adds what a sweep has counted.
+    /// Becomes what a further sweep has found, with the sums of both.
     fn add(&mut self, sweep: &Self) {
-        self.came += sweep.came;
-        self.missed += sweep.missed;
-        self.late += sweep.late;
-        self.delays.count += sweep.delays.count;
-        self.delays.total_ms += sweep.delays.total_ms;
-        self.delays.most_ms = self.delays.most_ms.max(sweep.delays.most_ms);
-        let Self { since, swept_at, watched, after, problem, .. } = sweep.clone();
-        (self.since, self.swept_at, self.watched) = (since, swept_at, watched);
-        (self.after, self.problem) = (after, problem);
+        self.sums.add(&sweep.sums);
+        *self = Self { sums: self.sums, ..sweep.clone() };
+    }
+}
+
+impl Sums {
+    fn add(&mut self, other: &Self) {
+        self.came += other.came;
+        self.missed += other.missed;
+        self.late += other.late;
+        self.delays.count += other.delays.count;
+        self.delays.total_ms += other.delays.total_ms;
+        self.delays.most_ms = self.delays.most_ms.max(other.delays.most_ms);
     }
 }
 
@@ -222,4 +234,21 @@ fn heads_key(id: &CredentialId, uuid: &str) -> Key {
 
 fn found_key(id: &CredentialId) -> Key {
     Key::new(credential_pk(id), "MISSED")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_of_the_version_before_is_read_and_stays_as_it_is() {
+        let stored = json!({
+            "since": "2026-11-20T05:00:00Z", "swept_at": "2026-11-21T05:00:00Z", "watched": 3, "after": "u",
+            "came": 7, "missed": 2, "late": 1, "delays": {"count": 4, "total_ms": 900, "most_ms": 500},
+            "problem": {"code": "c", "cause": "why", "resolution": "what"}, "revision": 9,
+        });
+        let found: Found = serde_json::from_value(stored.clone()).expect("it is read");
+        assert_eq!((found.sums.came, found.sums.delays.most_ms), (7, 500));
+        assert_eq!(json!(found), stored);
+    }
 }

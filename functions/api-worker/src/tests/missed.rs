@@ -121,7 +121,7 @@ async fn a_push_whose_delivery_was_lost_comes_once_as_bitbucket_would_have_told_
     );
     assert!(world.sweep(&id).await.1.is_empty(), "once");
     let found = missed::found(&world.worker.table, &id, world.worker.edge.now()).await.expect("a read");
-    let found = found.expect("found");
+    let found = found.expect("found").sums;
     assert_eq!((found.missed, found.came, found.late), (1, 0, 0));
 }
 
@@ -142,7 +142,7 @@ async fn a_push_that_came_is_no_event_again_and_a_late_one_is_known_as_late() {
     assert!(world.sweep(&id).await.1.is_empty());
     world.sweep(&id).await;
     let found = missed::found(&world.worker.table, &id, world.worker.edge.now()).await.expect("a read");
-    let found = found.expect("found");
+    let found = found.expect("found").sums;
     assert_eq!((found.missed, found.came, found.late), (1, 2, 1));
 }
 
