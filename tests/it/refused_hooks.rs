@@ -1,8 +1,6 @@
 //! Where Bitbucket does not let a credential register what is wanted: the hooks of repositories stand in for
 //! a workspace's, or a person makes the hook with a secret that the command shows.
 
-use std::path::PathBuf;
-
 use bucketwheel::store;
 use bucketwheel_sandbox::person::{Decision, Person};
 use bucketwheel_sandbox::seed;
@@ -10,25 +8,13 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::command::{bucketwheel, text as said};
+use crate::command::text as said;
 use crate::hooks::{done, registered};
 use crate::world::{World, text, until};
 
-/// The command with a profile that leads to the tests' own system.
+/// Whether the command succeeds, and what it says.
 async fn command(world: &World, arguments: &[&str]) -> (bool, String) {
-    let local = world.local();
-    let outputs = &local.outputs;
-    let profile = json!({
-        "public_url": local.public_url, "bitbucket_url": outputs.bitbucket_url, "sandbox_url": local.sandbox_url,
-        "region": bucketwheel_local::REGION, "aws_endpoint": local.aws_endpoint, "table": outputs.table_name,
-        "events_queue": outputs.events_queue_url, "results_queue": outputs.results_queue_url,
-        "hook_keyring": outputs.hook_keyring, "access_keyring": outputs.access_keyring,
-        "refresh_keyring": outputs.refresh_keyring, "app_secret": outputs.app_secret,
-        "operator_secret": outputs.operator_secret, "operator_token": outputs.operator_token,
-    });
-    let path: PathBuf = std::env::temp_dir().join(format!("bucketwheel-by-hand-{}.json", std::process::id()));
-    std::fs::write(&path, profile.to_string()).expect("the profile is written");
-    let output = bucketwheel().args(arguments).arg("--profile").arg(&path).output().await.expect("it runs");
+    let output = world.command(arguments).output().await.expect("it runs");
     (output.status.success(), said(&output))
 }
 

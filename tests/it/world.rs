@@ -10,6 +10,7 @@ pub(crate) mod gitops;
 pub(crate) mod queues;
 mod trace;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -29,7 +30,10 @@ use futures_util::StreamExt as _;
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
+
+use crate::command::bucketwheel;
 
 /// How long a test waits for something that happens elsewhere.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -37,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The running system, shared by all tests.
 struct System {
     local: Local,
+    /// The file by which the command finds it.
+    profile: PathBuf,
     events: Mutex<Vec<String>>,
     results: Mutex<Vec<Outcome>>,
     changes: Mutex<Vec<String>>,
@@ -82,8 +88,12 @@ impl World {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let local = bucketwheel_local::start(options, &|step| println!("{step} …")).await;
+                let local = local.unwrap_or_else(|error| panic!("{error}"));
+                let profile = local.logs().with_file_name("profile.json");
+                std::fs::write(&profile, local.profile().to_string()).expect("the profile is written");
                 let system = Arc::new(System {
-                    local: local.unwrap_or_else(|error| panic!("{error}")),
+                    local,
+                    profile,
                     events: Mutex::default(),
                     results: Mutex::default(),
                     changes: Mutex::default(),
@@ -115,6 +125,13 @@ impl World {
 
     pub(crate) fn local(&self) -> &Local {
         &self.system.local
+    }
+
+    /// The command, which finds this system.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bucketwheel();
+        command.args(arguments).arg("--profile").arg(&self.system.profile);
+        command
     }
 
     async fn collect_events(&self) {

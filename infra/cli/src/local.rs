@@ -6,11 +6,10 @@ use std::time::Duration;
 use bucketwheel_local::{Bitbucket, Local, Options, Step};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Error;
-use crate::profile::Profile;
+use crate::profile;
 use crate::screen::{Screen, say};
 
 #[derive(Debug, Args)]
@@ -75,11 +74,11 @@ pub(crate) async fn run(arguments: Arguments, path: &Path, screen: Screen) -> Re
     };
     progress.end();
     let local = local?;
-    let profile = Profile::of(&local);
-    let published = profile.publish(path)?;
+    let profile = local.profile();
+    let published = profile::publish(&profile, path)?;
     match screen {
-        Screen::Words => welcome(&local, &profile),
-        Screen::Json => screen.tell_next(&json!(profile), ""),
+        Screen::Words => welcome(&local),
+        Screen::Json => screen.tell_next(&profile, ""),
     }
     let stopped = stop.await;
     drop(published);
@@ -88,14 +87,12 @@ pub(crate) async fn run(arguments: Arguments, path: &Path, screen: Screen) -> Re
     stopped
 }
 
-fn welcome(local: &Local, profile: &Profile) {
-    let Profile { public_url, .. } = profile;
-    let operator_token = &local.outputs.operator_token;
+fn welcome(local: &Local) {
+    let Local { public_url, outputs, .. } = local;
     let queue = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
-    let outputs = &local.outputs;
     say("\nBucketwheel is running.\n");
     say(&format!("  Credentials page  {public_url}/credentials"));
-    say(&format!("  Operator token    {operator_token}"));
+    say(&format!("  Operator token    {}", outputs.operator_token));
     say(&format!("  Webhook address   {public_url}/webhooks/bitbucket-cloud/{{credential-id}}"));
     match &local.sandbox_url {
         Some(sandbox) => {

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use bucketwheel::aws::{Account, SecretError, Secrets};
 use bucketwheel::config::{BadSettings, Settings, from_env};
-use bucketwheel_local::{KEY, Local, Options, REGION};
+use bucketwheel_local::{KEY, Options};
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where everything is.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -86,27 +86,6 @@ struct OperatorSecret {
 }
 
 impl Profile {
-    pub(crate) fn of(local: &Local) -> Self {
-        let outputs = &local.outputs;
-        Self {
-            public_url: local.public_url.clone(),
-            bitbucket_url: outputs.bitbucket_url.clone(),
-            sandbox_url: local.sandbox_url.clone(),
-            region: REGION.to_owned(),
-            aws_endpoint: Some(local.aws_endpoint.clone()),
-            table: outputs.table_name.clone(),
-            events_queue: outputs.events_queue_url.clone(),
-            results_queue: outputs.results_queue_url.clone(),
-            hook_keyring: outputs.hook_keyring.clone(),
-            access_keyring: outputs.access_keyring.clone(),
-            refresh_keyring: outputs.refresh_keyring.clone(),
-            app_secret: outputs.app_secret.clone(),
-            operator_secret: outputs.operator_secret.clone(),
-            operator_token: Some(outputs.operator_token.clone()),
-            sign_on_header: None,
-        }
-    }
-
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(|_| Error::NotRunning)?;
         serde_json::from_str(&text)
@@ -159,17 +138,8 @@ impl Profile {
         if lacking.is_empty() { Ok(profile) } else { Err(Error::Outputs(lacking)) }
     }
 
-    /// Writes the file; it is removed when the guard is dropped.
-    pub(crate) fn publish(&self, path: &Path) -> Result<Published, Error> {
-        self.save(path)?;
-        Ok(Published(path.to_owned()))
-    }
-
     pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
-        let failed = |source| Error::Write { path: path.to_owned(), source };
-        let Ok(text) = serde_json::to_string_pretty(self) else { unreachable!("a profile is texts") };
-        let mut file = private(path).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)
+        write(path, &json!(self))
     }
 
     /// AWS, as the operator may use it.
@@ -203,6 +173,12 @@ impl Profile {
     }
 }
 
+/// Writes the profile of a local system; the file is removed when the guard is dropped.
+pub(crate) fn publish(profile: &Value, path: &Path) -> Result<Published, Error> {
+    write(path, profile)?;
+    Ok(Published(path.to_owned()))
+}
+
 pub(crate) struct Published(PathBuf);
 
 impl Drop for Published {
@@ -216,18 +192,17 @@ pub(crate) fn usual_path() -> PathBuf {
     Options::default().state.join("running.json")
 }
 
-fn private(path: &Path) -> io::Result<fs::File> {
+fn write(path: &Path, profile: &Value) -> Result<(), Error> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let written = options.open(path).and_then(|mut file| file.write_all(format!("{profile:#}").as_bytes()));
+    written.map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const NAMES: [&str; 10] = [

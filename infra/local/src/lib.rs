@@ -14,6 +14,7 @@ mod error;
 mod front;
 mod functions;
 mod package;
+mod profile;
 mod stack;
 mod stand_in;
 
@@ -209,19 +210,6 @@ impl Local {
     #[must_use]
     pub fn sandbox(&self) -> Option<&Sandbox> {
         self.sandbox.as_ref().map(Served::sandbox)
-    }
-
-    /// The folder with logs: `stand-in.log`, and of each function `bucketwheel-NAME.log`.
-    #[must_use]
-    pub fn logs(&self) -> PathBuf {
-        self.stand_in.as_ref().map(StandIn::logs).unwrap_or_default()
-    }
-
-    /// What a function, such as `token-refresh`, has written to its log so far.
-    #[must_use]
-    pub fn log(&self, function: &str) -> String {
-        let log = std::fs::read(self.logs().join(format!("{STACK}-{function}.log")));
-        String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
     }
 
     /// Ends everything and waits until it is gone.

@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     Error, Local,
     aws::{self, KEY, REGION},
+    stack::STACK,
 };
 
 const WRAPPER: &str = include_str!("stand_in.py");
@@ -142,8 +143,21 @@ impl StandIn {
     }
 }
 
-/// What is done to the stand-in of a running stack.
+/// What is seen of the stand-in of a running stack, and done to it.
 impl Local {
+    /// The folder with logs: `stand-in.log`, and of each function `bucketwheel-NAME.log`.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.stand_in.as_ref().map(StandIn::logs).unwrap_or_default()
+    }
+
+    /// What a function, such as `token-refresh`, has written to its log so far.
+    #[must_use]
+    pub fn log(&self, function: &str) -> String {
+        let log = fs::read(self.logs().join(format!("{STACK}-{function}.log")));
+        String::from_utf8_lossy(&log.unwrap_or_default()).into_owned()
+    }
+
     /// The process of the stand-in, and the parent of every function's.
     #[must_use]
     pub fn aws_process(&self) -> Option<u32> {

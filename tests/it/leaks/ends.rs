@@ -7,22 +7,10 @@ use serde_json::json;
 
 use super::canaries::{Canaries, Place};
 use super::flows::{Seen, rings};
-use crate::command::bucketwheel;
 use crate::world::{World, until};
 
 /// The command line, with a profile of this system.
 pub(super) async fn commands(world: &World, credential: &str, seen: &mut Seen) {
-    let (local, outputs) = (world.local(), &world.local().outputs);
-    let profile = json!({
-        "public_url": local.public_url, "bitbucket_url": outputs.bitbucket_url, "sandbox_url": local.sandbox_url,
-        "region": bucketwheel_local::REGION, "aws_endpoint": local.aws_endpoint, "table": outputs.table_name,
-        "events_queue": outputs.events_queue_url, "results_queue": outputs.results_queue_url,
-        "hook_keyring": outputs.hook_keyring, "access_keyring": outputs.access_keyring,
-        "refresh_keyring": outputs.refresh_keyring, "app_secret": outputs.app_secret,
-        "operator_secret": outputs.operator_secret, "operator_token": outputs.operator_token,
-    });
-    let file = std::env::temp_dir().join(format!("bucketwheel-leaks-{}.json", std::process::id()));
-    std::fs::write(&file, profile.to_string()).expect("written");
     for arguments in [
         &["doctor"][..],
         &["credentials"],
@@ -36,15 +24,13 @@ pub(super) async fn commands(world: &World, credential: &str, seen: &mut Seen) {
         &["call", "GET", "repositories/seilbahn/nowhere", "--credential", credential],
     ] {
         for json in [false, true] {
-            let mut command = bucketwheel();
-            command.arg("--profile").arg(&file).args(arguments);
+            let mut command = world.command(arguments);
             let output = if json { command.arg("--json").output() } else { command.output() };
             let output = output.await.expect("it runs");
             let said = [output.stdout, output.stderr].concat();
             seen.push((Place::Page, String::from_utf8_lossy(&said).into_owned()));
         }
     }
-    std::fs::remove_file(file).expect("removed");
 }
 
 /// Functions that die: by a secret that is not what it should be, and by SIGKILL in the middle of their work.
