@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let table = settings.text("BUCKETWHEEL_TABLE");
     let events = settings.text("BUCKETWHEEL_EVENTS_QUEUE");
     let pushes = settings.optional("BUCKETWHEEL_GITOPS_QUEUE");
-    let search = settings.text("BUCKETWHEEL_DETECT_MISSED") == "on";
+    let search = settings.optional("BUCKETWHEEL_DETECT_MISSED").as_deref() == Some("on");
     let keyring = settings.text("BUCKETWHEEL_HOOK_KEYRING");
     settings.finish()?;
 
