@@ -161,7 +161,8 @@ async fn live(
     here: &str,
     end: &mut mpsc::UnboundedReceiver<Option<Value>>,
 ) -> (Option<Option<Value>>, String) {
-    let mut process = start(world, function, here).await;
+    let mut program = program(world, function, here.trim_start_matches("http://"), here).await;
+    let mut process = program.stdout(Stdio::piped()).spawn().expect("the function starts");
     let mut stdout = process.stdout.take().expect("its log");
     let log = tokio::spawn(async move {
         let mut log = Vec::new();
@@ -176,32 +177,33 @@ async fn live(
     (answer, log.await.expect("its log"))
 }
 
-/// Starts a function with the environment that the template gives it, but for where things are.
-async fn start(world: &World, function: &str, here: &str) -> tokio::process::Child {
+/// A function with the environment that the template gives it, but for where things are: the Runtime API, and
+/// AWS and Bitbucket.
+pub(crate) async fn program(world: &World, function: &str, runtime: &str, outside: &str) -> Command {
     // Tests lie in target/{profile}/deps, what they test beside that folder.
     let tests = std::env::current_exe().expect("this binary");
     let binary = tests.ancestors().nth(2).expect("the profile's folder").join(function);
-    Command::new(binary)
+    let mut program = Command::new(binary);
+    program
         .env_clear()
         .envs(world.local().environment(function).await.expect("the function is deployed"))
         .envs([
-            ("AWS_LAMBDA_RUNTIME_API", here.trim_start_matches("http://")),
+            ("AWS_LAMBDA_RUNTIME_API", runtime),
             ("AWS_LAMBDA_FUNCTION_NAME", function),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
             ("AWS_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", KEY),
             ("AWS_SECRET_ACCESS_KEY", KEY),
-            ("AWS_ENDPOINT_URL", here),
-            ("BUCKETWHEEL_BITBUCKET_URL", here),
-            ("BUCKETWHEEL_BITBUCKET_API_URL", here),
+            ("AWS_ENDPOINT_URL", outside),
+            ("BUCKETWHEEL_BITBUCKET_URL", outside),
+            ("BUCKETWHEEL_BITBUCKET_API_URL", outside),
         ])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the function starts")
+        .kill_on_drop(true);
+    program
 }
 
 /// The Runtime API, and everything that the worker believes to be AWS or Bitbucket.

@@ -4,10 +4,9 @@
 
 mod process;
 
-use std::sync::Arc;
-
 use bucketwheel::signature::sign;
-use process::{Obstacle, Process, Way};
+use process::Process;
+use proof::way::{Blocked, Gate, Obstacle};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -30,7 +29,7 @@ enum Ends {
 
 const SEASONS: [Season; 12] = {
     use Ends::{Refused, Taken, TakenAgain};
-    use Obstacle::{Down, KilledAfter, KilledBefore, Lost, Slow};
+    use Obstacle::{Down, Lost, Slow, Swallowed, Unanswered};
     [
         ("calm", &[], 20, true, Taken),
         ("table down", &[(TABLE, Down)], 3, false, Taken),
@@ -38,8 +37,8 @@ const SEASONS: [Season; 12] = {
         ("table down, cold", &[(TABLE, Down)], 1, true, Refused),
         ("keyring down, cold", &[(KEYS, Down)], 1, true, Refused),
         ("keyring slow, cold", &[(KEYS, Slow)], 1, true, Refused),
-        ("killed before the send", &[(QUEUE, KilledBefore)], 3, true, TakenAgain),
-        ("killed after the send", &[(QUEUE, KilledAfter)], 3, true, TakenAgain),
+        ("killed before the send", &[(QUEUE, Swallowed)], 3, true, TakenAgain),
+        ("killed after the send", &[(QUEUE, Unanswered)], 3, true, TakenAgain),
         ("queue loses answers", &[(QUEUE, Lost)], 5, false, Taken),
         ("queue down", &[(QUEUE, Down)], 5, false, Taken),
         ("queue slow", &[(QUEUE, Slow)], 2, true, Taken),
@@ -52,23 +51,28 @@ async fn what_the_real_function_answers_2xx_is_on_the_queue_once_and_in_order() 
     let world = World::running().await;
     let credential = world.connect("ledger").await;
     let secret = world.hook(&credential, "seilbahn/website").await;
-    let way = Arc::new(Way::default());
-    let mut process = Process::start(&world, &way).await;
+    let gate = Gate::open(world.http.clone()).await.expect("a gate");
+    gate.lead_to(&world.local().aws_endpoint);
+    let block = |obstacles: &[(&'static str, Obstacle)]| {
+        let blocked = obstacles.iter().map(|&(service, obstacle)| Blocked { service, obstacle, one_in: 1 });
+        gate.way.set(&blocked.collect::<Vec<_>>());
+    };
+    let mut process = Process::start(&world, &gate).await;
     let (mut number, mut accepted, mut refused) = (0, Vec::new(), 0);
     for (name, obstacles, deliveries, cold, ends) in SEASONS {
         for _ in 0..deliveries {
-            way.set(&[]);
+            block(&[]);
             if cold {
-                process = Process::start(&world, &way).await;
+                process = Process::start(&world, &gate).await;
             }
             let body = format!(r#"{{"repository":{{"uuid":"{{{credential}}}"}},"n":{number}}}"#);
             number += 1;
-            way.set(obstacles);
+            block(obstacles);
             let mut statuses = vec![process.request(event(&credential, &body, &secret)).await];
             if statuses[0].is_none() {
                 // Bitbucket got a 500 and sends again at once.
-                way.set(&[]);
-                process = Process::start(&world, &way).await;
+                block(&[]);
+                process = Process::start(&world, &gate).await;
                 statuses.push(process.request(event(&credential, &body, &secret)).await);
             }
             match ends {
@@ -81,7 +85,7 @@ async fn what_the_real_function_answers_2xx_is_on_the_queue_once_and_in_order() 
         println!("{name:<24} {deliveries:>3} deliveries, {ends:?}");
     }
     // What is answered while something waits, waits behind it.
-    way.set(&[]);
+    block(&[]);
     let body = format!(r#"{{"repository":{{"uuid":"{{{credential}}}"}},"last":true}}"#);
     assert_eq!(process.request(event(&credential, &body, &secret)).await, Some(202));
     accepted.push(body);

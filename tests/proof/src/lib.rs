@@ -18,7 +18,7 @@ mod processes;
 mod soak;
 mod storm;
 mod system;
-mod way;
+pub mod way;
 mod weather;
 mod webhooks;
 

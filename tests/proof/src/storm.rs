@@ -49,7 +49,7 @@ impl<'a> Storm<'a> {
             self.row(None, forecast.bitbucket, over),
             self.row(None, forecast.clocks, over),
         );
-        self.way.clear();
+        self.way.set(&[]);
         let _ = std::fs::remove_file(self.clock);
         self.system.sandbox("PATCH", "behaviour", Some(fair())).await?;
         // The last kill, of those that may have a wrong clock.
@@ -93,9 +93,9 @@ impl<'a> Storm<'a> {
                 }
                 Fault::Aws(blocked) => {
                     let met = self.way.met();
-                    self.way.block(*blocked);
+                    self.way.set(&[*blocked]);
                     sleep(lasts).await;
-                    self.way.clear();
+                    self.way.set(&[]);
                     self.way.met() > met
                 }
                 Fault::Bitbucket(_, switches) => {

@@ -8,13 +8,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::Failure;
 
 /// What happens to a request on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Obstacle {
+pub enum Obstacle {
     /// The service says that it is unavailable, and does nothing.
     Down,
     /// The service answers that it is throttled, and does nothing.
@@ -23,21 +24,28 @@ pub(crate) enum Obstacle {
     Slow,
     /// The service does it, and the answer is lost.
     Lost,
+    /// The request is swallowed, and the caller waits for ever.
+    Swallowed,
+    /// The service does it, and the caller waits for ever.
+    Unanswered,
 }
 
 /// An obstacle before one service, as `X-Amz-Target` begins: `AmazonSQS`, `DynamoDB`, `secretsmanager`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Blocked {
-    pub(crate) service: &'static str,
-    pub(crate) obstacle: Obstacle,
+pub struct Blocked {
+    /// The service.
+    pub service: &'static str,
+    /// What stands before it.
+    pub obstacle: Obstacle,
     /// Of so many requests one meets it; 1 is every request.
-    pub(crate) one_in: u64,
+    pub one_in: u64,
 }
 
 /// The obstacles that stand now, and how many requests met them.
 #[derive(Debug, Default)]
-pub(crate) struct Way {
+pub struct Way {
     inner: Mutex<Inner>,
+    waits: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -48,19 +56,24 @@ struct Inner {
 }
 
 impl Way {
-    /// Puts an obstacle there.
-    pub(crate) fn block(&self, blocked: Blocked) {
-        self.locked().blocked.push(blocked);
-    }
-
-    /// Takes all obstacles away.
-    pub(crate) fn clear(&self) {
-        self.locked().blocked.clear();
+    /// Puts these obstacles there, and takes all others away.
+    pub fn set(&self, blocked: &[Blocked]) {
+        self.locked().blocked = blocked.to_vec();
     }
 
     /// How many requests have met an obstacle.
-    pub(crate) fn met(&self) -> u64 {
+    pub fn met(&self) -> u64 {
         self.locked().met
+    }
+
+    /// Returns when a caller waits for an answer that never comes.
+    pub async fn waits(&self) {
+        self.waits.notified().await;
+    }
+
+    async fn never(&self) -> Response {
+        self.waits.notify_one();
+        std::future::pending().await
     }
 
     fn obstacle(&self, headers: &HeaderMap) -> Option<Obstacle> {
@@ -89,15 +102,20 @@ struct Proxy {
 
 /// The beginning of the way: where functions look for AWS. Its end is told once the stand-in runs.
 #[derive(Debug)]
-pub(crate) struct Gate {
-    pub(crate) endpoint: String,
-    pub(crate) way: Arc<Way>,
+pub struct Gate {
+    /// Its address.
+    pub endpoint: String,
+    /// What stands behind it.
+    pub way: Arc<Way>,
     upstream: Arc<Mutex<String>>,
 }
 
 impl Gate {
     /// Opens a gate on a free port.
-    pub(crate) async fn open(http: reqwest::Client) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn open(http: reqwest::Client) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let (way, upstream) = (Arc::new(Way::default()), Arc::default());
@@ -108,7 +126,7 @@ impl Gate {
     }
 
     /// Says where AWS is.
-    pub(crate) fn lead_to(&self, upstream: &str) {
+    pub fn lead_to(&self, upstream: &str) {
         upstream.clone_into(&mut self.upstream.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -117,7 +135,8 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     let unavailable = || (StatusCode::SERVICE_UNAVAILABLE, "obstacle").into_response();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return unavailable() };
-    let obstacle = proxy.way.obstacle(&parts.headers);
+    let way = proxy.way.clone();
+    let obstacle = way.obstacle(&parts.headers);
     let forward = async move {
         let upstream = proxy.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
@@ -145,6 +164,11 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
         Some(Obstacle::Lost) => {
             forward.await;
             return unavailable();
+        }
+        Some(Obstacle::Swallowed) => return way.never().await,
+        Some(Obstacle::Unanswered) => {
+            forward.await;
+            return way.never().await;
         }
         None => {}
     }

@@ -37,6 +37,8 @@ impl Fault {
                     Obstacle::Throttled => "throttled",
                     Obstacle::Slow => "slow",
                     Obstacle::Lost => "answers lost",
+                    Obstacle::Swallowed => "silent",
+                    Obstacle::Unanswered => "silent after its work",
                 };
                 format!("{service} {how}")
             }
