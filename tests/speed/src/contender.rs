@@ -1,5 +1,6 @@
 //! Who is measured: the functions, the floor below them, and what others would write in their place.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use crate::aws::Endpoints;
 use crate::event;
 use crate::program::Program;
+use crate::settings::Variables;
 
 /// A program with the events that it is woken with, each under a name. The first is the one it meets cold.
 #[derive(Debug)]
@@ -25,10 +27,11 @@ pub(crate) struct Places {
     pub(crate) binaries: PathBuf,
     /// What is made for a measurement.
     pub(crate) scratch: PathBuf,
+    /// What the template gives each function.
+    pub(crate) settings: BTreeMap<String, Variables>,
 }
 
 const REGION: &str = "eu-central-1";
-const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/111122223333/queue.fifo";
 /// The bodies that webhooks are measured with, in bytes.
 const SMALL: usize = 5 * 1024;
 const LARGE: usize = 200 * 1024;
@@ -43,11 +46,14 @@ const ACCEPTED: &str = "\"statusCode\":202";
 
 /// The receivers of webhooks: ours, the floor, and those peers that this machine can run.
 pub(crate) fn receivers(places: &Places, aws: &Endpoints, asked: impl Fn(&str) -> bool) -> Vec<Contender> {
-    let receiver = |name, command: Vec<PathBuf>, more: Vec<(&'static str, String)>, deployed| Contender {
+    let receiver = |name, command: Vec<PathBuf>, more: Vec<(&str, String)>, deployed| Contender {
         program: Program {
             name,
             command,
-            environment: [environment(aws, name), more].concat(),
+            environment: environment(places, aws, name)
+                .into_iter()
+                .chain(more.into_iter().map(|(name, value)| (name.to_owned(), value)))
+                .collect(),
             proof: ACCEPTED,
             deployed,
         },
@@ -124,7 +130,7 @@ fn function(
     proof: &'static str,
 ) -> Contender {
     let binary = places.binaries.join(name);
-    let environment = environment(aws, name);
+    let environment = environment(places, aws, name);
     let program = Program { name, command: vec![binary.clone()], environment, proof, deployed: Some(binary) };
     Contender { program, events }
 }
@@ -137,9 +143,10 @@ fn prepared(name: &str, prepare: impl FnOnce() -> Result<Contender, Box<dyn Erro
     prepare().map_err(|error| eprintln!("{name} is left out: {error}")).ok()
 }
 
-/// What the template gives the functions, all in one: none minds what it does not know.
-fn environment(aws: &Endpoints, name: &str) -> Vec<(&'static str, String)> {
-    let fixed = [
+/// What Lambda and the template give a function, but for where things are. A peer gets what webhook-ingest gets.
+fn environment(places: &Places, aws: &Endpoints, name: &str) -> Variables {
+    let settings = places.settings.get(name).or_else(|| places.settings.get(INGEST));
+    let here = [
         ("AWS_LAMBDA_FUNCTION_NAME", name),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -149,37 +156,15 @@ fn environment(aws: &Endpoints, name: &str) -> Vec<(&'static str, String)> {
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
-        ("BUCKETWHEEL_LOG", "info"),
-        ("BUCKETWHEEL_TABLE", "table"),
-        ("BUCKETWHEEL_EVENTS_QUEUE", QUEUE),
-        ("BUCKETWHEEL_CALLS_QUEUE", QUEUE),
-        ("BUCKETWHEEL_CALLS_DLQ", QUEUE),
-        ("BUCKETWHEEL_CHANGES_QUEUE", QUEUE),
-        ("BUCKETWHEEL_EVENTS_DLQ", QUEUE),
-        ("BUCKETWHEEL_REFRESH_DLQ", QUEUE),
-        ("BUCKETWHEEL_RESULTS_DLQ", QUEUE),
-        ("BUCKETWHEEL_RESULTS_QUEUE", QUEUE),
-        ("BUCKETWHEEL_REFRESH_QUEUE", QUEUE),
-        ("BUCKETWHEEL_HOOK_KEYRING", "keyring"),
-        ("BUCKETWHEEL_ACCESS_KEYRING", "keyring"),
-        ("BUCKETWHEEL_REFRESH_KEYRING", "keyring"),
-        ("BUCKETWHEEL_APP_SECRET", "app"),
-        ("BUCKETWHEEL_OPERATOR_SECRET", "operator"),
+        ("AWS_ENDPOINT_URL", &aws.aws),
+        ("AWS_CA_BUNDLE", &text(&aws.authority)),
+        ("BUCKETWHEEL_BITBUCKET_URL", &aws.bitbucket),
+        ("BUCKETWHEEL_BITBUCKET_API_URL", &aws.bitbucket),
         ("BUCKETWHEEL_PUBLIC_URL", "https://bucketwheel.example.com"),
-        ("BUCKETWHEEL_GRACE_WINDOW", "480"),
-        ("BUCKETWHEEL_LOCKOUT", "900"),
         ("BUCKETWHEEL_CALLS_PER_HOUR", "1000000"),
-        ("BUCKETWHEEL_HOOK_SECRET_DAYS", "90"),
-        ("BUCKETWHEEL_REPOSITORY_LIST_HOURS", "6"),
-        ("BUCKETWHEEL_DETECT_MISSED", "off"),
     ];
-    let measured = [
-        ("AWS_ENDPOINT_URL", aws.aws.clone()),
-        ("AWS_CA_BUNDLE", text(&aws.authority)),
-        ("BUCKETWHEEL_BITBUCKET_URL", aws.bitbucket.clone()),
-        ("BUCKETWHEEL_BITBUCKET_API_URL", aws.bitbucket.clone()),
-    ];
-    fixed.map(|(name, value)| (name, value.to_owned())).into_iter().chain(measured).collect()
+    let here = here.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    settings.into_iter().flatten().cloned().chain(here).collect()
 }
 
 fn text(path: &Path) -> String {

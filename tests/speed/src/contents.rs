@@ -61,9 +61,11 @@ pub(crate) fn contents(now: Timestamp, due: u32) -> Result<Contents, Box<dyn Err
     stored.now_or_never().ok_or("the table in memory never waits")??;
 
     let secrets = [
-        ("keyring", ring_text),
-        ("app", json!({"key": "measured", "secret": "measured"}).to_string()),
-        ("operator", json!({"token": OPERATOR_TOKEN}).to_string()),
+        ("HookKeyring", ring_text.clone()),
+        ("AccessKeyring", ring_text.clone()),
+        ("RefreshKeyring", ring_text),
+        ("AppSecret", json!({"key": "measured", "secret": "measured"}).to_string()),
+        ("OperatorSecret", json!({"token": OPERATOR_TOKEN}).to_string()),
         ("webhook-secret", HOOK_SECRET.to_owned()),
     ];
     let items = table.items().into_iter().collect();

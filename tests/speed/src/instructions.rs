@@ -56,10 +56,10 @@ fn warm(ingest: Contender, scratch: &Path) -> Result<u64, Box<dyn Error>> {
     command.push(format!("--callgrind-out-file={}", profile.display()).into());
     command.extend(ingest.program.command.clone());
     let mut environment = ingest.program.environment.clone();
-    environment.push(("PATH", std::env::var("PATH").unwrap_or_default()));
+    environment.push(("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()));
     // The C library copies memory in another way on each kind of processor.
-    environment
-        .push(("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-ERMS,-FSRM,-AVX512F".to_owned()));
+    let copies = "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-ERMS,-FSRM,-AVX512F";
+    environment.push(("GLIBC_TUNABLES".to_owned(), copies.to_owned()));
     let program = Program { command, environment, ..ingest.program };
     let event = event::push(5 * 1024);
     let mut counts = Vec::new();

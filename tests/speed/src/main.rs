@@ -17,6 +17,7 @@ mod picture;
 mod program;
 mod report;
 mod runtime;
+mod settings;
 
 use std::error::Error;
 use std::fs;
@@ -29,6 +30,7 @@ use contender::{INGEST, Places, ingest, others, receivers, run};
 use jiff::Timestamp;
 use measure::measure;
 use program::Share;
+use settings::settings;
 
 /// Measures the functions.
 #[derive(Debug, Parser)]
@@ -60,7 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let binaries = this.parent().ok_or("no folder")?.to_owned();
     let scratch = binaries.parent().ok_or("no target folder")?.join("speed");
     fs::create_dir_all(&scratch)?;
-    let places = Places { project, binaries, scratch };
+    let settings = settings(&project)?;
+    let places = Places { project, binaries, scratch, settings };
 
     if !options.as_is {
         build(&places.project, options.instructions)?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use crate::runtime::{Invocation, Runtime};
+use crate::settings::Variables;
 
 /// What is measured.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     /// What Lambda would run.
     pub(crate) command: Vec<PathBuf>,
-    pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Variables,
     /// What its answer must hold: a program that fails quickly is not quick.
     pub(crate) proof: &'static str,
     /// The files that are deployed. None where that is not ours to say.
@@ -53,7 +54,7 @@ impl Program {
         command
             .args(arguments)
             .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
