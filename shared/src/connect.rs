@@ -87,6 +87,27 @@ pub struct Link {
     pub until: Timestamp,
 }
 
+#[cfg(any(test, feature = "memory"))]
+impl Link {
+    /// A link as tests need one.
+    pub fn sample(credential: CredentialId, until: Timestamp) -> Self {
+        Self {
+            credential,
+            kind: Kind::OauthUser,
+            label: "Build bot".to_owned(),
+            owner: "ada".to_owned(),
+            workspace: "seilbahn".to_owned(),
+            resource: String::new(),
+            wanted: Scopes::default(),
+            events: Vec::new(),
+            renews: false,
+            other_account: false,
+            upkeep: None,
+            until,
+        }
+    }
+}
+
 /// A connect that has begun: what the callback must match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {

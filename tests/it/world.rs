@@ -17,13 +17,12 @@ use std::time::Duration;
 
 use bucketwheel::aws::{Account, DynamoTable, Secrets, SqsQueue};
 use bucketwheel::call::Outcome;
-use bucketwheel::config::Settings;
 use bucketwheel::event::Envelope;
 use bucketwheel::ports::{Attributes, Key, Outgoing, Queue, Table};
 use bucketwheel::seal::Keyring;
 use bucketwheel::signature::sign;
 use bucketwheel::store;
-use bucketwheel_local::{KEY, Local, Options, REGION};
+use bucketwheel_local::{Local, Options};
 use bucketwheel_sandbox::person::{Decision, Person, Visit};
 use bucketwheel_sandbox::seed;
 use futures_util::StreamExt as _;
@@ -113,14 +112,8 @@ impl World {
     }
 
     fn of(system: Arc<System>) -> Self {
-        let endpoint = system.local.aws_endpoint.clone();
-        let account = Account::from(&mut Settings::new(move |name: &str| match name {
-            "AWS_REGION" => Some(REGION.to_owned()),
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
-            "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
-            _ => None,
-        }));
-        Self { system, http: client(), account }
+        let account = proof::account(&system.local.aws_endpoint);
+        Self { system, http: proof::client().expect("a client"), account }
     }
 
     pub(crate) fn local(&self) -> &Local {
@@ -457,11 +450,4 @@ pub(crate) fn text(value: &Value) -> String {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn client() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    #[expect(clippy::disallowed_methods, reason = "tests call what people and Bitbucket call")]
-    let builder = reqwest::Client::builder();
-    builder.redirect(reqwest::redirect::Policy::none()).build().expect("a client")
 }

@@ -147,30 +147,14 @@ mod tests {
 
     use super::*;
 
-    fn link(kind: Kind) -> Link {
-        Link {
-            credential: "c-1".parse().expect("an id"),
-            kind,
-            label: "l".to_owned(),
-            owner: String::new(),
-            workspace: "w".to_owned(),
-            resource: String::new(),
-            events: Vec::new(),
-            wanted: Scopes::default(),
-            renews: false,
-            other_account: false,
-            upkeep: None,
-            until: Timestamp::MAX,
-        }
-    }
-
     fn entered(kind: Kind, email: &str, token: &str) -> Result<String, Unfit> {
         let entered = Entered {
             email: Some(email.to_owned()),
             token: Some(SecretString::from(token)),
             expires_on: None,
         };
-        read(&link(kind), entered, Timestamp::UNIX_EPOCH).map(|set| set.access.reveal().to_owned())
+        let link = Link { kind, ..Link::sample("c-1".parse().expect("an id"), Timestamp::MAX) };
+        read(&link, entered, Timestamp::UNIX_EPOCH).map(|set| set.access.reveal().to_owned())
     }
 
     #[test]

@@ -89,20 +89,7 @@ impl<T: Table + Clone + 'static> World<T> {
 
     /// A link for a credential, and its address.
     async fn link(&self, credential: &str, change: impl FnOnce(&mut Link)) -> String {
-        let mut link = Link {
-            credential: id(credential),
-            kind: Kind::OauthUser,
-            label: "Build bot".to_owned(),
-            owner: "ada".to_owned(),
-            workspace: seed::WORKSPACE.to_owned(),
-            resource: String::new(),
-            events: Vec::new(),
-            wanted: Scopes::default(),
-            renews: false,
-            other_account: false,
-            upkeep: None,
-            until: self.edge.now() + SignedDuration::from_hours(24),
-        };
+        let mut link = Link::sample(id(credential), self.edge.now() + SignedDuration::from_hours(24));
         change(&mut link);
         let ticket = Ticket::new(self.edge.random());
         self.table.write(vec![connects::offer(&ticket, &link)]).await.expect("a link");

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use bucketwheel::bitbucket::{Api, Consumer, Oauth, Trust};
 use bucketwheel::connect::{Begun, Link, Ticket};
-use bucketwheel::credential::{Kind, Scopes};
+use bucketwheel::credential::Kind;
 use bucketwheel::memory::{MemoryEdge, MemoryQueue, MemoryTable};
 use bucketwheel::ports::Table;
 use bucketwheel::seal::Keyring;
@@ -142,20 +142,8 @@ impl System {
 }
 
 fn link(kind: Kind) -> Link {
-    Link {
-        credential: "c1".parse().expect("an id"),
-        kind,
-        label: "A label".to_owned(),
-        owner: String::new(),
-        workspace: "seilbahn".to_owned(),
-        resource: String::new(),
-        wanted: Scopes::default(),
-        events: Vec::new(),
-        renews: false,
-        other_account: false,
-        upkeep: None,
-        until: now() + SignedDuration::from_hours(1),
-    }
+    let until = now() + SignedDuration::from_hours(1);
+    Link { kind, ..Link::sample("c1".parse().expect("an id"), until) }
 }
 
 fn now() -> Timestamp {

@@ -4,9 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bucketwheel::aws::{Account, Secrets, SqsQueue};
-use bucketwheel::config::Settings;
 use bucketwheel::ports::{Outgoing, Queue as _};
-use bucketwheel_local::{KEY, REGION};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -22,13 +20,7 @@ impl Running {
     }
 
     fn account(&self) -> Account {
-        let endpoint = self.profile()["aws_endpoint"].as_str().expect("an address").to_owned();
-        Account::from(&mut Settings::new(move |name: &str| match name {
-            "AWS_REGION" => Some(REGION.to_owned()),
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
-            "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
-            _ => None,
-        }))
+        proof::account(self.profile()["aws_endpoint"].as_str().expect("an address"))
     }
 
     /// Runs a command; gives the number it ended with and what it said.

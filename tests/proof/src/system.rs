@@ -40,25 +40,32 @@ pub(crate) struct Hook {
 }
 
 /// An HTTP client that follows no redirect.
-pub(crate) fn client() -> Result<reqwest::Client, Failure> {
+///
+/// # Errors
+/// If TLS cannot be set up.
+pub fn client() -> Result<reqwest::Client, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     #[expect(clippy::disallowed_methods, reason = "it calls what people and Bitbucket call")]
     let builder = reqwest::Client::builder();
     Ok(builder.redirect(reqwest::redirect::Policy::none()).build()?)
 }
 
+/// AWS at the stand-in.
+pub fn account(endpoint: &str) -> Account {
+    let endpoint = endpoint.to_owned();
+    Account::from(&mut Settings::new(move |name: &str| match name {
+        "AWS_REGION" => Some(REGION.to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
+        "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+        _ => None,
+    }))
+}
+
 impl System {
     pub(crate) fn of(local: &Local, http: reqwest::Client) -> Result<Self, Failure> {
-        let endpoint = local.aws_endpoint.clone();
-        let account = Account::from(&mut Settings::new(move |name: &str| match name {
-            "AWS_REGION" => Some(REGION.to_owned()),
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some(KEY.to_owned()),
-            "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
-            _ => None,
-        }));
         Ok(Self {
             http,
-            account,
+            account: account(&local.aws_endpoint),
             outputs: local.outputs.clone(),
             public_url: local.public_url.clone(),
             aws_endpoint: local.aws_endpoint.clone(),
