@@ -16,7 +16,7 @@ use crate::screen::Screen;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{0}; do your AWS credentials allow it?")]
+    #[error("{0}")]
     Secret(#[from] SecretError),
     #[error("the table did not take it: {0}")]
     Table(#[from] TableError),
@@ -24,6 +24,16 @@ pub(crate) enum Error {
     Credential(#[from] BadCredentialId),
     #[error(transparent)]
     UnderWay(#[from] UnderWay),
+}
+
+impl Error {
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Secret(_) | Self::Table(_) => "do your AWS credentials allow it, and does the system run?",
+            Self::Credential(_) => "see `bucketwheel credentials` for the ids",
+            Self::UnderWay(_) => "run it again when that is done",
+        }
+    }
 }
 
 pub(crate) async fn show(

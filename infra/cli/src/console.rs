@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::profile::Profile;
+use crate::screen::waiting;
 
 /// The API of one deployment.
 pub(crate) struct Console {
@@ -23,12 +24,30 @@ pub(crate) struct Console {
 pub(crate) enum Error {
     #[error("{cause} {resolution}", cause = .0.cause, resolution = .0.resolution)]
     Refused(Problem),
-    #[error("the console answered {0} without a reason; see its log")]
+    #[error("the console answered {0} without a reason")]
     Unexplained(StatusCode),
-    #[error("the console cannot be reached ({0}); is the system running?")]
+    #[error("what answers there is no console: {0}")]
+    NoConsole(reqwest::Error),
+    #[error("the console cannot be reached: {0}")]
     Unreachable(#[from] reqwest::Error),
-    #[error("call {0} has no outcome yet; ask again later with GET /api/calls/{0}")]
+    #[error("call {0} has no outcome yet")]
     NoOutcome(String),
+}
+
+impl Error {
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::Refused(problem) => problem.resolution.clone(),
+            Self::Unexplained(_) => {
+                "look into its log, and whether public_url in the profile leads to it".into()
+            }
+            Self::NoConsole(_) => "correct public_url in the profile".into(),
+            Self::Unreachable(_) => {
+                "is the system running, and does public_url in the profile lead to it?".into()
+            }
+            Self::NoOutcome(id) => format!("ask again later with GET /api/calls/{id}"),
+        }
+    }
 }
 
 /// A connect link.
@@ -202,6 +221,7 @@ impl Console {
 
     /// Submits a call and waits up to half a minute for its outcome.
     pub(crate) async fn call(&self, message: &Value) -> Result<Outcome, Error> {
+        let _bar = waiting("Waiting for the worker");
         let found: Value = self.send(self.client.post(self.url("call")).json(message)).await?;
         self.outcome(found).await
     }
@@ -217,6 +237,7 @@ impl Console {
         struct Begun {
             call: String,
         }
+        let _bar = waiting("Waiting for the worker");
         let request = self.client.post(self.url(&format!("credentials/{id}/hooks"))).json(wanted);
         let Begun { call } = self.send(request).await?;
         self.outcome(serde_json::json!({ "id": call })).await
@@ -249,7 +270,9 @@ impl Console {
         let answer = request.bearer_auth(&self.token).send().await?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(answer.json().await?);
+            let read = answer.json().await;
+            return read
+                .map_err(|error| if error.is_decode() { Error::NoConsole(error) } else { error.into() });
         }
         match answer.json().await {
             Ok(Refused { error }) => Err(Error::Refused(error)),

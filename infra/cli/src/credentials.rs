@@ -1,10 +1,11 @@
 //! `bucketwheel credentials`: look at them, and change them.
 
 use clap::Subcommand;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use crate::console::{Console, Error};
-use crate::screen::{Screen, moment};
+use crate::screen::{Screen, harmless, moment};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Credentials {
@@ -52,6 +53,7 @@ pub(crate) enum Credentials {
         /// The credential's id
         id: String,
         /// The day, such as 2027-01-31, or never
+        #[arg(value_parser = day)]
         day: String,
     },
     /// Switch one off: its calls are refused
@@ -77,6 +79,16 @@ pub(crate) enum Credentials {
         #[arg(long)]
         yes: bool,
     },
+}
+
+fn day(text: &str) -> Result<String, String> {
+    match text {
+        "never" => Ok(text.to_owned()),
+        day => day
+            .parse::<Date>()
+            .map(|day| day.to_string())
+            .map_err(|_| "write 2027-01-31, or never".to_owned()),
+    }
 }
 
 pub(crate) async fn obey(console: &Console, screen: Screen, verb: Credentials) -> Result<(), Error> {
@@ -119,7 +131,7 @@ pub(crate) async fn obey(console: &Console, screen: Screen, verb: Credentials) -
             let trail = console.audit(&id).await?;
             match screen {
                 Screen::Words => screen.table(&trail, &columns, "Nothing is written down about it."),
-                Screen::Json => trail.iter().for_each(|line| screen.tell_next(line, "")),
+                Screen::Json => trail.iter().for_each(|line| screen.for_programs(line)),
             }
         }
         Credentials::Rename { id, label } => {
@@ -203,7 +215,7 @@ fn shown(credential: &Value) -> String {
     let lines = lines.iter().filter(|(_, value)| !value.is_empty());
     lines
         .map(|(name, value)| (name, value.parse().map_or_else(|_| value.clone(), moment)))
-        .map(|(name, value)| format!("{name:<14}  {value}"))
+        .map(|(name, value)| format!("{name:<14}  {}", harmless(&value)))
         .collect::<Vec<_>>()
         .join("\n")
 }

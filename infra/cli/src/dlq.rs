@@ -1,13 +1,10 @@
 //! `bucketwheel dlq`: the dead letters, and sending them again.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::screen::Screen;
+use crate::screen::{Screen, waiting};
 
 const QUEUES: [&str; 6] = ["events", "calls", "results", "refresh", "gitops", "changes"];
 /// The most that the console lists and redrives at once.
@@ -39,6 +36,7 @@ pub(crate) enum Verb {
         #[arg(value_parser = QUEUES)]
         queue: String,
         /// These letters alone; all that fit the filter if none is named
+        #[arg(conflicts_with_all = ["credential", "cause", "about"])]
         ids: Vec<String>,
         #[command(flatten)]
         filter: Filter,
@@ -86,12 +84,16 @@ pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Resul
             Ok(())
         }
         Verb::Redrive { queue, ids, filter, yes } => {
-            let ids = if ids.is_empty() && !filter.is_empty() {
-                fitting(console, &queue, &filter).await?
-            } else {
-                ids
-            };
-            redrive(console, screen, &queue, &ids, &filter, yes).await
+            if filter.is_empty() {
+                return redrive(console, screen, &queue, &ids, yes).await;
+            }
+            match fitting(console, screen, &queue, &filter).await?.as_slice() {
+                [] => {
+                    screen.tell(&json!({"dry_run": !yes, "letters": []}), "No dead letter fits.");
+                    Ok(())
+                }
+                ids => redrive(console, screen, &queue, ids, yes).await,
+            }
         }
     }
 }
@@ -111,10 +113,7 @@ async fn list(
             letter["queue"] = json!(queue);
             rows.push(letter);
         }
-        if total > shown as u64 {
-            screen
-                .aside(&format!("Of the {total} dead letters of {queue} the first {shown} were looked at."));
-        }
+        looked_at(screen, queue, shown, total);
     }
     let columns = [
         ("QUEUE", "/queue"),
@@ -128,9 +127,22 @@ async fn list(
     Ok(())
 }
 
-async fn fitting(console: &Console, queue: &str, filter: &Filter) -> Result<Vec<String>, crate::Error> {
-    let letters = console.dead_letters(queue, MOST).await?.values;
-    let fitting = letters.iter().filter(|letter| filter.fits(letter));
+/// Says so where there are more than are looked at.
+fn looked_at(screen: Screen, queue: &str, shown: usize, total: u64) {
+    if total > shown as u64 {
+        screen.aside(&format!("Of the {total} dead letters of {queue} the first {shown} were looked at."));
+    }
+}
+
+async fn fitting(
+    console: &Console,
+    screen: Screen,
+    queue: &str,
+    filter: &Filter,
+) -> Result<Vec<String>, crate::Error> {
+    let letters = console.dead_letters(queue, MOST).await?;
+    looked_at(screen, queue, letters.values.len(), letters.total);
+    let fitting = letters.values.iter().filter(|letter| filter.fits(letter));
     Ok(fitting.filter_map(|letter| letter["id"].as_str().map(str::to_owned)).collect())
 }
 
@@ -139,19 +151,13 @@ async fn redrive(
     screen: Screen,
     queue: &str,
     ids: &[String],
-    filter: &Filter,
     yes: bool,
 ) -> Result<(), crate::Error> {
-    if ids.is_empty() && !filter.is_empty() {
-        screen.tell(&json!({"dry_run": !yes, "letters": []}), "No dead letter fits.");
-        return Ok(());
-    }
     let wish = match ids {
         [] => json!({"all": true, "dry_run": !yes}),
         ids => json!({"ids": ids, "dry_run": !yes}),
     };
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(120));
+    let bar = waiting("Looking for the letters");
     let mut letters = Vec::new();
     let mut last = Value::Null;
     for _ in 0..ROUNDS {
@@ -163,7 +169,7 @@ async fn redrive(
             break;
         }
     }
-    bar.finish_and_clear();
+    drop(bar);
     last["letters"] = json!(letters);
     let count = letters.len();
     let words = match (yes, count) {
@@ -178,12 +184,9 @@ async fn redrive(
         }
     }
     screen.tell(&last, &words);
-    for id in last["missing"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        screen.aside(&format!(
-            "{id} was not met: it was sent again already, or somebody else is looking at it."
-        ));
-    }
-    Ok(())
+    let missing = last["missing"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let missing: Vec<_> = missing.map(str::to_owned).collect();
+    if missing.is_empty() { Ok(()) } else { Err(crate::Error::Missing(missing)) }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::console::Console;
 use crate::profile::Profile;
-use crate::screen::Screen;
+use crate::screen::{Screen, waiting};
 
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -72,13 +72,18 @@ impl Finding {
 
 /// Looks at everything; fails if something is wrong.
 pub(crate) async fn run(profile: &Profile, screen: Screen) -> Result<(), crate::Error> {
+    let bar = waiting("Looking");
     let mut findings = outside::look(profile).await?;
     if findings.iter().any(|finding| finding.check == outside::ADDRESS && finding.state == State::Wrong) {
         findings.push(Finding::skipped(inside::TOKEN, "The console cannot be asked."));
     } else {
-        findings.extend(inside::look(&Console::new(profile).await?, Host.now()).await);
+        match Console::new(profile).await {
+            Ok(console) => findings.extend(inside::look(&console, Host.now()).await),
+            Err(error) => findings.push(Finding::wrong(inside::TOKEN, error.cause(), error.remedy())),
+        }
     }
     findings.extend(account::look(profile).await);
+    drop(bar);
 
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
     let (wrong, warnings) = (count(State::Wrong), count(State::Warning));

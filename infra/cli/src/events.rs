@@ -7,7 +7,7 @@ use bucketwheel::event::Envelope;
 use clap::Subcommand;
 
 use crate::profile::Profile;
-use crate::screen::{Screen, say};
+use crate::screen::{Screen, harmless, say};
 
 /// The queue gives a message to its dead-letter queue after ten receives; a look counts as one. So we stop
 /// while consumers still have most of theirs.
@@ -80,14 +80,14 @@ fn show(message: &Incoming, screen: Screen, bodies: bool) {
         say(&format!("not an event of Bucketwheel, {} bytes", message.body.len()));
         return;
     };
-    say(&format!(
+    say(&harmless(&format!(
         "{}  {:<36}  {:<32}  {}",
         envelope.time,
         envelope.event_key(),
         envelope.subject.as_deref().unwrap_or("-"),
         envelope.id.get(..12).unwrap_or(&envelope.id),
-    ));
+    )));
     if bodies && let Ok(body) = envelope.body() {
-        say(&String::from_utf8_lossy(&body));
+        String::from_utf8_lossy(&body).lines().for_each(|line| say(&harmless(line)));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::console::Console;
-use crate::screen::{Screen, harmless};
+use crate::screen::Screen;
 use crate::verbs::the_credential;
 
 #[derive(Debug, Subcommand)]
@@ -82,13 +82,18 @@ pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Resul
         }
         Verb::List => {
             let all = console.attachments().await?;
-            screen.aside(&format!(
-                "{:<26}  {:<18}  {:<10}  {:<40}  {}",
-                "ATTACHMENT", "STATE", "HEAD", "FOLDER", "REPOSITORY"
-            ));
-            for one in all {
-                screen.tell_next(&one, &harmless(&row(&one)));
-            }
+            let rows = match screen {
+                Screen::Words => all.iter().map(row).collect(),
+                Screen::Json => all,
+            };
+            let columns = [
+                ("ATTACHMENT", "/id"),
+                ("STATE", "/state"),
+                ("HEAD", "/head"),
+                ("FOLDER", "/folder"),
+                ("REPOSITORY", "/repository"),
+            ];
+            screen.table(&rows, &columns, "Nothing is attached.");
         }
         Verb::Put { id, files, delete, message } => {
             let mut files = read(&files)?;
@@ -101,8 +106,21 @@ pub(crate) async fn obey(console: &Console, screen: Screen, verb: Verb) -> Resul
             screen.tell(&json!(queued), "Queued. It becomes one commit; history shows it.");
         }
         Verb::History { id } => {
-            for line in console.attachment_history(&id).await? {
-                screen.tell_next(&line, &harmless(&told(&line)));
+            let history = console.attachment_history(&id).await?;
+            let columns = [
+                ("WHEN", "/when"),
+                ("WHO", "/who"),
+                ("WHAT", "/what"),
+                ("PATH", "/path"),
+                ("COMMIT", "/commit"),
+                ("NOTE", "/note"),
+            ];
+            match screen {
+                Screen::Words => {
+                    let rows: Vec<_> = history.iter().map(told).collect();
+                    screen.table(&rows, &columns, "Nothing has happened yet.");
+                }
+                Screen::Json => history.iter().for_each(|line| screen.for_programs(line)),
             }
         }
         Verb::Detach { id } => {
@@ -122,24 +140,18 @@ fn read(files: &[(String, String)]) -> Result<Vec<Value>, Error> {
     files.iter().map(one).collect()
 }
 
-fn row(one: &Value) -> String {
+fn row(one: &Value) -> Value {
     let state = match (&one["trouble"]["code"], one["branch_deleted"] == true) {
         (Value::String(code), _) => code.as_str(),
         (_, true) => "branch deleted",
         _ if one["doing"] == "nothing" => "in step",
         _ => shown(&one["doing"]),
     };
-    format!(
-        "{:<26}  {state:<18}  {:<10}  {:<40}  {}:{}",
-        shown(&one["id"]),
-        short(&one["head"]),
-        shown(&one["folder"]),
-        shown(&one["repository"]),
-        shown(&one["branch"]),
-    )
+    let branch = format!("{}:{}", shown(&one["repository"]), shown(&one["branch"]));
+    json!({ "id": one["id"], "state": state, "head": short(&one["head"]), "folder": one["folder"], "repository": branch })
 }
 
-fn told(line: &Value) -> String {
+fn told(line: &Value) -> Value {
     let when = line["commit"]["date"].as_str().or(line["at"].as_str()).unwrap_or("-");
     let who = match line["commit"]["author"].as_str() {
         Some(author) if !author.is_empty() => author,
@@ -152,9 +164,8 @@ fn told(line: &Value) -> String {
         }
     };
     let note = line["note"].as_str().or(line["commit"]["message"].as_str()).unwrap_or_default();
-    let path = line["path"].as_str().unwrap_or("-");
-    let what = shown(&line["what"]);
-    format!("{when:<32}  {who:<32}  {what:<14}  {path:<40}  {}  {note}", short(&line["commit"]["hash"]))
+    let commit = short(&line["commit"]["hash"]);
+    json!({ "when": when, "who": who, "what": line["what"], "path": line["path"], "commit": commit, "note": note.trim() })
 }
 
 fn shown(value: &Value) -> &str {

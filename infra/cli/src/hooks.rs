@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::by_hand;
 use crate::console::Console;
 use crate::profile::Profile;
-use crate::screen::{Screen, say};
+use crate::screen::{Screen, harmless, say};
 use crate::verbs::{succeeded, the_credential};
 
 #[derive(Debug, Subcommand)]
@@ -113,6 +113,7 @@ pub(crate) async fn obey(profile: &Profile, screen: Screen, verb: Verb) -> Resul
         }
         Verb::ByHand { subject, events, whose } => {
             let credential = the_credential(console, whose.credential).await?;
+            console.credential(&credential).await?;
             by_hand::show(profile, screen, &credential, &subject, &events).await
         }
         Verb::Missed(whose) => {
@@ -163,6 +164,7 @@ fn filter(events: Vec<String>, repositories: Vec<String>, branches: Vec<String>)
 }
 
 fn list(seen: &Value) {
+    let say = |line: &str| say(&harmless(line));
     say(&format!("Deliveries go to {}", text(&seen["webhook_url"])));
     say(&format!(
         "{:<32}  {:<10}  {:<20}  {:<20}  {}",

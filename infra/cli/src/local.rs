@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Error;
-use crate::profile;
+use crate::profile::{self, Profile};
 use crate::screen::{Screen, say};
 
 #[derive(Debug, Args)]
@@ -56,6 +56,7 @@ impl Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, path: &Path, screen: Screen) -> Result<(), Error> {
+    Profile::may_publish(path)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let options = arguments.options();
     let progress = Progress::new(screen);

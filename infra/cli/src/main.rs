@@ -29,11 +29,11 @@ use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::profile::Profile;
 use crate::rotate::{Rotate, Step};
-use crate::screen::Screen;
+use crate::screen::{Screen, complain, harmless};
 
 /// Bucketwheel: a Bitbucket Cloud integration that loses neither webhooks nor tokens.
 #[derive(Debug, Parser)]
-#[command(name = "bucketwheel", version)]
+#[command(name = "bucketwheel", version, after_help = error::NUMBERS)]
 struct Command {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -92,17 +92,30 @@ enum Verb {
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stderr, reason = "this is what people and programs read")]
 async fn main() -> ExitCode {
-    let Command { verb, local, profile, json } = Command::parse();
+    let Command { verb, local, profile, json } = match Command::try_parse() {
+        Ok(command) => command,
+        Err(wrong) if wrong.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            complain(&error::misused(&wrong).to_string());
+            return ExitCode::from(2);
+        }
+        Err(wrong) => {
+            // Help and the version come this way too.
+            let _ = wrong.print();
+            return ExitCode::from(if wrong.use_stderr() { 2 } else { 0 });
+        }
+    };
     let path = profile.unwrap_or_else(profile::usual_path);
     let screen = if json { Screen::Json } else { Screen::Words };
     match obey(verb.unwrap_or(Verb::Local(local)), &path, screen).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             match screen {
-                Screen::Words => eprintln!("bucketwheel: {error}"),
-                Screen::Json => eprintln!("{}", error.as_json()),
+                Screen::Words => {
+                    let words = format!("bucketwheel: {}", error.words());
+                    words.lines().for_each(|line| complain(&harmless(line)));
+                }
+                Screen::Json => complain(&error.as_json().to_string()),
             }
             error.exit_code()
         }
@@ -114,7 +127,7 @@ async fn obey(verb: Verb, path: &Path, screen: Screen) -> Result<(), Error> {
     let console = async || Console::new(&running()?).await;
     match verb {
         Verb::Local(arguments) => local::run(arguments, path, screen).await,
-        Verb::Demo => demo::run(running()?).await,
+        Verb::Demo => demo::run(running()?, screen).await,
         Verb::Doctor => doctor::run(&running()?, screen).await,
         Verb::Connect(wanted) => verbs::connect(&console().await?, screen, &wanted).await,
         Verb::Credentials { verb } => {

@@ -1,15 +1,18 @@
 //! Where a deployment is: a file that only its owner can read. A local system writes it and takes it
 //! away again; for a deployed stack `bucketwheel profile` writes it from the stack's outputs.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use bucketwheel::aws::{Account, SecretError, Secrets};
-use bucketwheel::config::{BadSettings, Settings, from_env};
+use bucketwheel::aws::{Account, Secrets};
+use bucketwheel::config::{Settings, from_env};
 use bucketwheel_local::{KEY, Options};
 use clap::Args;
+pub(crate) use error::Error;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -46,27 +49,6 @@ pub(crate) struct Profile {
     pub(crate) sign_on_header: Option<String>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(
-        "nothing is running here; start the system with `cargo run` in another terminal, or name the profile of a \
-         deployed one with --profile"
-    )]
-    NotRunning,
-    #[error("{path} cannot be written: {source}", path = .path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error("{path} cannot be read ({reason}); write it again", path = .path.display())]
-    Unreadable { path: PathBuf, reason: String },
-    #[error("the outputs of the stack lack {}; are they those of the main stack?", .0.join(", "))]
-    Outputs(Vec<&'static str>),
-    #[error("{0}; give AWS credentials, for example by `aws configure export-credentials --format env`")]
-    Account(#[from] BadSettings),
-    #[error(
-        "the operator token cannot be read: {0}; put operator_token into the profile, or use AWS credentials that may read it"
-    )]
-    Token(#[from] SecretError),
-}
-
 /// What `bucketwheel profile` is told.
 #[derive(Debug, Args)]
 pub(crate) struct Written {
@@ -87,15 +69,18 @@ struct OperatorSecret {
 
 impl Profile {
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|_| Error::NotRunning)?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::Unreadable { path: path.to_owned(), reason: error.to_string() })
+        let unreadable = |reason| Error::Unreadable { path: path.to_owned(), reason };
+        let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NotRunning(path.to_owned()),
+            _ => unreadable(error.to_string()),
+        })?;
+        serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))
     }
 
     /// Writes the profile of a deployed stack to `path`, from the stack's outputs.
     pub(crate) fn write(wanted: Written, path: &Path) -> Result<Self, Error> {
         let Written { outputs, region, sign_on_header } = wanted;
-        let unreadable = |reason: String| Error::Unreadable { path: outputs.clone(), reason };
+        let unreadable = |reason: String| Error::NoOutputs { path: outputs.clone(), reason };
         let text = match outputs.to_str() {
             Some("-") => io::read_to_string(io::stdin()),
             _ => fs::read_to_string(&outputs),
@@ -138,6 +123,15 @@ impl Profile {
         if lacking.is_empty() { Ok(profile) } else { Err(Error::Outputs(lacking)) }
     }
 
+    /// Whether a local system may write its profile here: not over a deployed one's.
+    pub(crate) fn may_publish(path: &Path) -> Result<(), Error> {
+        match Self::load(path) {
+            Err(Error::NotRunning(_)) => Ok(()),
+            Ok(before) if before.aws_endpoint.is_some() => Ok(()),
+            _ => Err(Error::NotLocal(path.to_owned())),
+        }
+    }
+
     pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
         write(path, &json!(self))
     }
@@ -173,17 +167,24 @@ impl Profile {
     }
 }
 
-/// Writes the profile of a local system; the file is removed when the guard is dropped.
+/// Writes the profile of a local system; the file is removed when the guard is dropped, unless another system
+/// has taken it over.
 pub(crate) fn publish(profile: &Value, path: &Path) -> Result<Published, Error> {
     write(path, profile)?;
-    Ok(Published(path.to_owned()))
+    let public_url = profile["public_url"].as_str().unwrap_or_default().to_owned();
+    Ok(Published { path: path.to_owned(), public_url })
 }
 
-pub(crate) struct Published(PathBuf);
+pub(crate) struct Published {
+    path: PathBuf,
+    public_url: String,
+}
 
 impl Drop for Published {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if Profile::load(&self.path).is_ok_and(|there| there.public_url == self.public_url) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -230,7 +231,27 @@ mod tests {
             assert_eq!((profile.aws_endpoint, profile.operator_token), (None, None));
         }
         let without = Profile::of_stack(&json!(outputs[1..]), String::new()).expect_err("refused");
-        assert!(without.to_string().contains("lack PublicUrl;"), "{without}");
+        assert!(without.to_string().contains("lack PublicUrl"), "{without}");
+    }
+
+    #[test]
+    fn a_local_system_leaves_the_profiles_of_others_alone() {
+        let path = std::env::temp_dir().join(format!("bucketwheel-profile-{}.json", std::process::id()));
+        let deployed = Profile { public_url: "https://a.example".to_owned(), ..Profile::default() };
+        deployed.save(&path).expect("saved");
+        assert!(matches!(Profile::may_publish(&path), Err(Error::NotLocal(_))));
+        let local = |url: &str| {
+            let (public_url, aws_endpoint) = (url.to_owned(), Some(url.to_owned()));
+            json!(Profile { public_url, aws_endpoint, ..Profile::default() })
+        };
+        let first = publish(&local("http://localhost:1"), &path).expect("published");
+        assert!(Profile::may_publish(&path).is_ok());
+        let second = publish(&local("http://localhost:2"), &path).expect("published");
+        drop(first);
+        assert_eq!(Profile::load(&path).expect("the second one's").public_url, "http://localhost:2");
+        drop(second);
+        assert!(matches!(Profile::load(&path), Err(Error::NotRunning(_))));
+        assert!(Profile::may_publish(&path).is_ok());
     }
 
     #[test]

@@ -16,13 +16,12 @@ use bucketwheel::store::credentials::{self, Which};
 use bucketwheel::store::keys::{self, Counts, Usage};
 use bucketwheel::store::tokens::Rings;
 use clap::{Subcommand, ValueEnum};
-use indicatif::ProgressBar;
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::profile::Profile;
-use crate::screen::Screen;
+use crate::screen::{Screen, waiting};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rotate {
@@ -89,7 +88,7 @@ impl fmt::Display for Ring {
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{0}; do your AWS credentials allow it?")]
+    #[error("{0}")]
     Secret(#[from] SecretError),
     #[error("the table cannot be read: {0}")]
     Table(#[from] TableError),
@@ -97,11 +96,26 @@ pub(crate) enum Error {
     Refused(#[from] keyring::Refused),
     #[error(
         "the refresh queue and its dead letters hold {0} messages, and a pair of tokens sealed by this key may be among \
-         them; let the queue run empty, and look at `bucketwheel dlq list refresh`"
+         them"
     )]
     Parked(u64),
     #[error("{credential} was not sealed anew: {source}")]
     Reseal { credential: String, source: keys::ResealError },
+}
+
+impl Error {
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Secret(_) | Self::Table(_) => "do your AWS credentials allow it, and does the system run?",
+            Self::Refused(keyring::Refused::NoSuchKey(_)) => {
+                "see `bucketwheel rotate keys` for those that are"
+            }
+            Self::Refused(keyring::Refused::Unreadable(_)) => "put the secret's version before this one back",
+            Self::Refused(_) => "see `bucketwheel rotate keys` how far it has come",
+            Self::Parked(_) => "let the queue run empty, and look at `bucketwheel dlq list refresh`",
+            Self::Reseal { .. } => "mend that, then run it again: what is done stays done",
+        }
+    }
 }
 
 const LOOKS: u32 = 6;
@@ -163,6 +177,7 @@ pub(crate) async fn keys(profile: &Profile, screen: Screen, step: Step) -> Resul
 /// several times. A key is dropped minutes after it last sealed, and by then these numbers are settled
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>).
 async fn nothing_parked(console: &Console) -> Result<(), crate::Error> {
+    let _bar = waiting("Looking whether tokens are parked");
     let mut held = 0;
     for look in 0..LOOKS {
         if look > 0 {
@@ -225,7 +240,7 @@ impl Keys<'_> {
     async fn reseal(&self) -> Result<(), Error> {
         let [hook, access, refresh] = self.rings().await?;
         let rings = Rings { access: &access, refresh: &refresh };
-        let bar = ProgressBar::new_spinner();
+        let bar = waiting("Sealing anew");
         let (mut values, mut after): (usize, Option<Cursor>) = (0, None);
         loop {
             let (page, next) = credentials::list(&self.table, Which::All, 100, after.as_ref()).await?;
@@ -241,7 +256,7 @@ impl Keys<'_> {
                 None => break,
             }
         }
-        bar.finish_and_clear();
+        drop(bar);
         self.screen.tell(&json!({ "values": values }), &format!("{values} values are sealed anew."));
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write as _};
 use std::process;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressFinish};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -47,6 +49,13 @@ impl Screen {
             Screen::Json => say(&format!("{:#}", Value::from(rows))),
             Screen::Words if rows.is_empty() => say(nothing),
             Screen::Words => drawn(rows, columns).iter().for_each(|line| say(line)),
+        }
+    }
+
+    /// Tells programs of one of many things, of which people were told in words.
+    pub(crate) fn for_programs(self, thing: &Value) {
+        if self == Screen::Json {
+            self.tell_next(thing, "");
         }
     }
 
@@ -102,9 +111,26 @@ pub(crate) fn say(line: &str) {
 /// Prints. If whoever read has gone, as `head` does, there is nothing left to do.
 pub(crate) fn print(text: &str) {
     let mut out = io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        process::exit(READER_GONE);
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(gone) if gone.kind() == io::ErrorKind::BrokenPipe => process::exit(READER_GONE),
+        Err(error) => {
+            complain(&format!("bucketwheel: the output cannot be written: {error}"));
+            process::exit(1);
+        }
     }
+}
+
+/// Says what went wrong. If nobody hears it, the number that the command ends with remains.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// On a terminal, shows that something takes its time, until it is dropped.
+pub(crate) fn waiting(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear).with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 #[cfg(test)]

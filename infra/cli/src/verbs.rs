@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bucketwheel::call::{Method, Outcome, State};
 use clap::Args;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressFinish};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::console::{ConnectLink, Console};
@@ -107,7 +107,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// With `--json` the whole outcome is printed, also of a call that failed.
+/// With `--json` the whole outcome is printed, also of a call that failed; with the values of all its pages.
 pub(crate) async fn call(console: &Console, screen: Screen, arguments: CallArguments) -> Result<(), Error> {
     let credential = the_credential(console, arguments.credential).await?;
     let query: BTreeMap<_, _> = arguments.query.into_iter().collect();
@@ -126,23 +126,36 @@ pub(crate) async fn call(console: &Console, screen: Screen, arguments: CallArgum
         message["paginate"] = json!({ "items": arguments.items });
     }
     let outcome = console.call(&message).await?;
-    if screen == Screen::Json {
-        screen.tell(&json!(outcome), "");
-    }
-    let outcome = succeeded(outcome)?;
+    let mut told = json!(outcome);
+    let outcome = match succeeded(outcome) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            if screen == Screen::Json {
+                screen.tell(&told, "");
+            }
+            return Err(error);
+        }
+    };
     let Some(pages) = &outcome.pages else {
-        screen.aside(&format!("{:#}", outcome.body.unwrap_or_default()));
+        screen.tell(&told, &format!("{:#}", outcome.body.unwrap_or_default()));
         return Ok(());
     };
-    let bar = ProgressBar::new(pages.parts.into());
+    let bar = ProgressBar::new(pages.parts.into()).with_finish(ProgressFinish::AndClear);
+    let mut values = Vec::new();
     for part in 1..=pages.parts {
-        let page = console.part(outcome.id.as_str(), part).await?.body.unwrap_or_default();
-        bar.suspend(|| {
-            page["values"].as_array().into_iter().flatten().for_each(|value| say(&value.to_string()))
-        });
+        let mut page = console.part(outcome.id.as_str(), part).await?.body.unwrap_or_default();
+        let Value::Array(found) = page["values"].take() else { continue };
+        match screen {
+            Screen::Words => bar.suspend(|| found.iter().for_each(|value| say(&value.to_string()))),
+            Screen::Json => values.extend(found),
+        }
         bar.inc(1);
     }
-    bar.finish_and_clear();
+    drop(bar);
+    if screen == Screen::Json {
+        told["values"] = Value::Array(values);
+        screen.tell(&told, "");
+    }
     Ok(())
 }
 

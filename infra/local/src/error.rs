@@ -1,4 +1,4 @@
-//! Why the stack cannot run here. Each message is one line and says what to do.
+//! Why the stack cannot run here, and what to do about it: one line each.
 
 use std::{io, path::PathBuf, process::ExitStatus};
 
@@ -7,22 +7,13 @@ use std::{io, path::PathBuf, process::ExitStatus};
 #[non_exhaustive]
 pub enum Error {
     /// There is no Python that could run the stand-in.
-    #[error(
-        "Python 3.10 or newer was not found; install it (Debian, Ubuntu: apt install python3 python3-venv; \
-         macOS: brew install python3) and run again"
-    )]
+    #[error("Python 3.10 or newer was not found")]
     PythonMissing,
     /// Debian and Ubuntu ship Python without the module that makes virtual environments.
-    #[error(
-        "this Python cannot make virtual environments; install the module (Debian, Ubuntu: apt install \
-         python3-venv) and run again"
-    )]
+    #[error("this Python cannot make virtual environments")]
     VenvMissing,
     /// Packages could not be downloaded or installed.
-    #[error(
-        "the local AWS stand-in could not be installed ({detail}); the first run needs the internet, later \
-         ones do not; details: {}", .log.display()
-    )]
+    #[error("the local AWS stand-in could not be installed ({detail})")]
     Install {
         /// What the installer said last.
         detail: String,
@@ -30,7 +21,7 @@ pub enum Error {
         log: PathBuf,
     },
     /// Somebody else listens on a port that was asked for.
-    #[error("port {port}, for {purpose}, is taken; stop what uses it or choose another with `{option} N`")]
+    #[error("port {port}, for {purpose}, is taken")]
     PortTaken {
         /// The port.
         port: u16,
@@ -40,7 +31,7 @@ pub enum Error {
         option: &'static str,
     },
     /// `cargo build` failed; it has already told the person why.
-    #[error("the functions could not be built ({status}); see what cargo said above")]
+    #[error("the functions could not be built ({status})")]
     Build {
         /// How cargo ended.
         status: ExitStatus,
@@ -52,7 +43,7 @@ pub enum Error {
         function: String,
     },
     /// The stand-in ended before it answered, or never answered.
-    #[error("the local AWS stand-in did not start ({detail}); its log: {}", .log.display())]
+    #[error("the local AWS stand-in did not start ({detail})")]
     StandIn {
         /// What is known about it.
         detail: String,
@@ -99,6 +90,35 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        let remedy = match self {
+            Self::PythonMissing => {
+                "install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python3) and run again"
+            }
+            Self::VenvMissing => {
+                "install the module (Debian, Ubuntu: apt install python3-venv) and run again"
+            }
+            Self::Install { log, .. } => {
+                return format!(
+                    "the first run needs the internet, later ones do not; details: {}",
+                    log.display()
+                );
+            }
+            Self::PortTaken { option, .. } => {
+                return format!("stop what uses it or choose another with `{option} N`");
+            }
+            Self::Build { .. } => "see what cargo said above",
+            Self::BinaryMissing { .. } => "build it, and name the folder with the binaries",
+            Self::StandIn { log, .. } => return format!("look into its log, {}", log.display()),
+            Self::Refused { .. } | Self::Unreachable { .. } => "run again; if it stays so, look into its log",
+            Self::Deploy { .. } => "correct template.yaml, or the log of the function that is named",
+            Self::Sandbox(_) => "choose another port with `--sandbox-port N`",
+            Self::Io { .. } => "see to it that this is possible, then run again",
+        };
+        remedy.to_owned()
+    }
+
     /// For `map_err`: what was tried goes in, as words that follow "could not".
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what: what.into(), source }
@@ -111,15 +131,15 @@ mod tests {
 
     #[test]
     fn messages_are_one_line_with_a_remedy() {
-        for (error, remedy) in [
+        for (error, wanted) in [
             (Error::PythonMissing, "apt install python3"),
             (Error::VenvMissing, "apt install python3-venv"),
             (Error::Install { detail: "no route".into(), log: "x.log".into() }, "internet"),
             (Error::PortTaken { port: 8080, purpose: "the console", option: "--port" }, "`--port N`"),
             (Error::StandIn { detail: "it ended".into(), log: "x.log".into() }, "x.log"),
         ] {
-            let text = error.to_string();
-            assert!(text.contains(remedy), "{text}");
+            let text = format!("{error}; {}", error.remedy());
+            assert!(error.remedy().contains(wanted), "{text}");
             assert!(!text.contains('\n') && !text.contains("  "), "{text}");
         }
     }

@@ -66,6 +66,8 @@ pub(super) async fn every_verb(running: &Running) {
     a_dead_letter_is_found_shown_and_sent_again(running).await;
     a_cluster_has_a_folder_and_its_history_is_one_command(running).await;
     what_a_shell_wants_is_text_and_json(running).await;
+    what_goes_wrong_is_told_with_its_remedy(running).await;
+    the_demo_is_four_lines_for_programs(running).await;
     a_consumer_that_bitbucket_does_not_know_is_found(running).await;
     a_new_operator_token_takes_the_place_of_the_old_one(running).await;
 }
@@ -103,6 +105,9 @@ async fn credentials_are_told_in_tables_and_in_json(running: &Running) {
     assert!(trail.starts_with("WHEN ") && trail.contains("connected"), "{trail}");
     assert_eq!(running.json(&["credentials", "disable", &id]).await["status"]["health"], "disabled");
     assert_eq!(running.json(&["credentials", "enable", &id]).await["status"]["health"], "up");
+    let paged =
+        ["call", "GET", "repositories/seilbahn", "--paginate", "--items", "2", "--query", "pagelen=1"];
+    assert_eq!(running.json(&paged).await["values"].as_array().map(Vec::len), Some(2));
     // Nothing is deleted by accident.
     let (code, said) = running.run(&["credentials", "delete", &id]).await;
     assert!(code == 0 && said.contains("would be deleted") && said.contains("--yes"), "{said}");
@@ -193,6 +198,52 @@ async fn what_a_shell_wants_is_text_and_json(running: &Running) {
     assert!(running.json(&["man"]).await["page"].is_string());
     let (code, _) = running.run(&["no-such-verb"]).await;
     assert_eq!(code, 2, "a wrong command line");
+}
+
+async fn what_goes_wrong_is_told_with_its_remedy(running: &Running) {
+    let by_hand = ["hooks", "by-hand", "seilbahn", "--credential", "nobody"];
+    let wrong: [(&[&str], i32, &str); 7] = [
+        (&["no-such-verb"], 2, "misused"),
+        (&["credentials", "expires", "nobody", "someday"], 2, "misused"),
+        (&["dlq", "redrive", "calls", "no-such", "--cause", "x"], 2, "misused"),
+        (&["credentials", "show", "nobody"], 1, "no_such_credential"),
+        (&by_hand, 1, "no_such_credential"),
+        (&["dlq", "redrive", "calls", "no-such", "--yes"], 1, "failed"),
+        (&["call", "POST", "user", "--credential", "nobody", "--body", "{"], 1, "failed"),
+    ];
+    for (arguments, number, code) in wrong {
+        let said = running.command(arguments).output().await.expect("it runs");
+        assert_eq!(said.status.code(), Some(number), "{arguments:?}: {}", text(&said));
+        let said = running.command(&[arguments, &["--json"]].concat()).output().await.expect("it runs");
+        complained(&said, number, code);
+        // Nobody may be listening.
+        let mut deaf =
+            running.command(arguments).stderr(std::process::Stdio::piped()).spawn().expect("it runs");
+        drop(deaf.stderr.take());
+        assert_eq!(deaf.wait().await.expect("it ends").code(), Some(number), "{arguments:?}");
+    }
+    let mut nowhere = super::bucketwheel();
+    let said = nowhere.args(["credentials", "--json", "--profile", "/nonexistent"]).output().await;
+    complained(&said.expect("it runs"), 4, "no_profile");
+}
+
+/// That a command ended with this number and one line of JSON that says why and what to do.
+fn complained(said: &std::process::Output, number: i32, code: &str) {
+    assert_eq!(said.status.code(), Some(number), "{}", text(said));
+    let error: Value = serde_json::from_slice(&said.stderr).unwrap_or_else(|_| panic!("{}", text(said)));
+    let of = |name: &str| error["error"][name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(of("code"), code, "{error}");
+    assert!(!of("cause").is_empty() && !of("resolution").is_empty(), "{error}");
+}
+
+async fn the_demo_is_four_lines_for_programs(running: &Running) {
+    let (code, said) = running.run(&["demo", "--json"]).await;
+    assert_eq!(code, 0, "{said}");
+    let parts: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let named: Vec<_> = parts.iter().map(|part| part["part"].as_str().expect("a name")).collect();
+    assert_eq!(named, ["connect", "webhook", "refresh", "call"], "{said}");
+    assert_eq!((&parts[1]["forged"], &parts[2]["old_token"]["status"]), (&json!(401), &json!(400)));
+    assert_eq!((&parts[3]["state"], &parts[3]["commit"]), (&json!("succeeded"), &parts[1]["commit"]));
 }
 
 async fn a_consumer_that_bitbucket_does_not_know_is_found(running: &Running) {
