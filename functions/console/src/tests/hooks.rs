@@ -4,6 +4,7 @@ use super::*;
 use bucketwheel::call::{Action, Call, Message, Problem};
 use bucketwheel::store::history::{self, Became, History, Rejection};
 use bucketwheel::store::hooks::{self, HookSecrets};
+use bucketwheel::store::missed::{self, Delays, Found, Sums};
 use http::header::LOCATION;
 
 #[tokio::test(start_paused = true)]
@@ -97,4 +98,31 @@ async fn what_became_of_hooks_and_deliveries_is_told() {
         assert!(page.contains(text), "{text}: {page}");
     }
     assert!(!page.contains("hush") && !page.contains("none yet"), "{page}");
+}
+
+#[tokio::test]
+async fn what_the_search_for_missed_events_has_measured_is_on_the_page_where_it_has_looked() {
+    let world = World::new();
+    let id = world.connected("c-1", "Build bot").await;
+    let page = world.look("/credentials/c-1").await.text;
+    assert!(!page.contains("Search for missed events"), "{page}");
+
+    let now = world.edge.now();
+    let delays = Delays { count: 4, total_ms: 9_200, most_ms: 5_150 };
+    let problem = Some(Problem::new("forbidden", "It may not look", "Grant the scope"));
+    let mut found = Found::begun(None, now);
+    (found.watched, found.problem) = (3, problem);
+    found.sums = Sums { came: 40, missed: 2, late: 1, delays };
+    missed::add(&world.table, &id, &found, now).await.expect("added");
+    let page = world.look("/credentials/c-1").await.text;
+    for text in [
+        "Search for missed events",
+        "2 of 42",
+        "1 came after all",
+        "2.3 s",
+        "5.1 s at most",
+        "It may not look",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
 }

@@ -1,11 +1,12 @@
-//! What became of a credential's deliveries, hook by hook, and which were rejected.
+//! What became of a credential's deliveries, hook by hook, which were rejected, and which never came.
 
 use bucketwheel::store::history::{Became, OfHook, Rejection};
+use bucketwheel::store::missed::{Found, Sums};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::hooks::Seen;
-use crate::pages::parts::{ago, empty, table};
+use crate::pages::parts::{ago, empty, table, trouble};
 
 /// The history. Hooks that are not ours, or not any more, have no name but their uuid.
 pub(super) fn show(seen: &Seen, now: Timestamp) -> Markup {
@@ -31,6 +32,7 @@ pub(super) fn show(seen: &Seen, now: Timestamp) -> Markup {
             } @else {
                 (table("Deliveries", ["Hook", "Last one", "Taken", "Filtered", "Asked again"], rows))
             }
+            @if let Some(found) = &seen.missed { (search(found, now)) }
             @if !seen.rejections.is_empty() {
                 details.pager {
                     summary { "The last that were rejected" }
@@ -39,6 +41,37 @@ pub(super) fn show(seen: &Seen, now: Timestamp) -> Markup {
             }
         }
     }
+}
+
+/// What the search for missed events has measured.
+fn search(found: &Found, now: Timestamp) -> Markup {
+    let Found { swept_at, watched, problem, sums, .. } = found;
+    let Sums { came, missed, late, delays } = sums;
+    let numbers = [
+        html! { span.number { (watched) } },
+        html! {
+            div {
+                span.number { (missed) " of " (came + missed) }
+                @if *late > 0 { span.hint { (late) " came after all" } }
+            }
+        },
+        html! {
+            @if let Some(usual) = delays.total_ms.checked_div(delays.count) {
+                div { span.number { (seconds(usual)) } span.hint { (seconds(delays.most_ms)) " at most" } }
+            } @else {
+                span.faint { "not known yet" }
+            }
+        },
+        ago(*swept_at, now),
+    ];
+    html! {
+        (table("Search for missed events", ["Repositories", "Never came", "Delay", "Last look"], [numbers]))
+        @if let Some(problem) = problem { (trouble(problem)) }
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
 }
 
 fn row(hook: Markup, OfHook { last_at, last_event, counts }: &OfHook, now: Timestamp) -> [Markup; 5] {
