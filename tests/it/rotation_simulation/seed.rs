@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bucketwheel::connect::{Link, Ticket};
 use bucketwheel::credential::{Credential, CredentialId};
 use bucketwheel::memory::{MemoryQueue, MemoryTable};
 use bucketwheel::ports::{Edge as _, Outgoing, Queue as _, Table, TableError, Write};
 use bucketwheel::rotation::Upkeep;
-use bucketwheel::store::credentials;
 use bucketwheel::store::tokens::{self, Rings, SealedPair};
+use bucketwheel::store::{connects, credentials};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use token_refresh::Report;
@@ -143,7 +144,7 @@ impl<F: Future<Output = Report>> Future for Mortal<F> {
     }
 }
 
-/// A person consents anew, and the answer is stored whatever a refresh does meanwhile.
+/// A person consents anew by a link of their own, and the answer is stored whatever a refresh does meanwhile.
 async fn reconnect(world: World, n: u8) {
     let (shared, id) = (&world.0, id(n));
     let now = epoch() + SignedDuration::from_secs(shared.second());
@@ -153,14 +154,19 @@ async fn reconnect(world: World, n: u8) {
         provider.consent(consents + 1)
     };
     shared.count(|tally| tally.reconnects += 1);
+    let ticket = Ticket::presented(&token.to_string());
+    let link = connects::offer(&ticket, &Link::sample(id.clone(), now + SignedDuration::from_hours(1)));
+    shared.table.write(vec![link]).await.expect("offered");
     for _ in 0..8 {
         let (Ok(Some(found)), Ok(Some(known))) =
             (tokens::get(&world, &id).await, credentials::get(&world, &id).await)
         else {
             continue;
         };
-        let writes = connect(&id, token, Some((found.chain().generation, &known)), now);
-        // A write without an answer may have taken place. The next try is refused then, or comes after it.
+        let mut writes = connect(&id, token, Some((found.chain().generation, &known)), now);
+        // A write without an answer may have taken place. Then the link is used up, and this consent, whose
+        // token may be spent by now, cannot be written once more.
+        writes.push(connects::use_up(&ticket.digest()));
         if !matches!(world.write(writes).await, Err(TableError::Refused | TableError::Unavailable(_))) {
             return;
         }
