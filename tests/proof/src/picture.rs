@@ -9,6 +9,8 @@ const WIDE: f64 = 520.0;
 const HIGH: f64 = 240.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 40.0;
+/// How far one label is from the next.
+const LINE: f64 = 14.0;
 
 /// One line for each process, on a logarithmic scale: the stand-in has ten times what a function has.
 pub(crate) fn memory(samples: &[(Duration, BTreeMap<String, u64>)]) -> String {
@@ -36,19 +38,23 @@ pub(crate) fn memory(samples: &[(Duration, BTreeMap<String, u64>)]) -> String {
         let _ =
             writeln!(svg, "<text x=\"{}\" y=\"{at:.1}\" text-anchor=\"end\">{mib} MiB</text>", LEFT - 4.0);
     }
+    let mut labels = Vec::new();
     for (n, name) in names.into_iter().enumerate() {
         let colour = COLOURS[n % COLOURS.len()];
         let points = samples.iter().filter_map(|(at, all)| Some((x(*at), y(*all.get(name)?))));
         let path: Vec<_> = points.map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
         let last = samples.iter().rev().find_map(|(_, all)| all.get(name)).copied().unwrap_or_default();
-        let _ = writeln!(
-            svg,
-            "<path fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" d=\"M{}\"/>\n\
-             <text x=\"{}\" y=\"{:.1}\" style=\"fill:{colour}\">{name}</text>",
-            path.join("L"),
-            LEFT + WIDE + 6.0,
-            y(last) + 4.0
-        );
+        let path = path.join("L");
+        let _ = writeln!(svg, "<path fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" d=\"M{path}\"/>");
+        labels.push((y(last) + 4.0, colour, name));
+    }
+    // From the lowest upwards, each at its line or clear of the one below.
+    labels.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let mut below = f64::INFINITY;
+    for (at, colour, name) in labels {
+        let (at, x) = (at.min(below - LINE), LEFT + WIDE + 6.0);
+        let _ = writeln!(svg, "<text x=\"{x}\" y=\"{at:.1}\" style=\"fill:{colour}\">{name}</text>");
+        below = at;
     }
     svg + "</svg>\n"
 }
