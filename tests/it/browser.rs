@@ -127,11 +127,7 @@ impl Browser {
 
     async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Value> {
         let request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.session));
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = request.send().await.expect("chromedriver answers");
+        let answer = proof::with_body(request, body).send().await.expect("chromedriver answers");
         let good = answer.status().is_success();
         let value = answer.json::<Value>().await.expect("JSON")["value"].take();
         if good { Ok(value) } else { Err(value) }

@@ -162,11 +162,7 @@ impl World {
         let method = method.parse().expect("a method");
         let request = self.http.request(method, format!("{}/api/{path}", self.local().public_url));
         let request = request.bearer_auth(&self.local().outputs.operator_token);
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = request.send().await.expect("the console answers");
+        let answer = proof::with_body(request, body).send().await.expect("the console answers");
         (answer.status(), answer.json().await.unwrap_or_default())
     }
 
@@ -420,11 +416,7 @@ impl World {
         let sandbox = self.local().sandbox_url.as_deref().expect("a sandbox");
         let request =
             self.http.request(method.parse().expect("a method"), format!("{sandbox}/_sandbox/{path}"));
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = request.send().await.expect("the sandbox answers");
+        let answer = proof::with_body(request, body).send().await.expect("the sandbox answers");
         assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap_or_default());
         answer.json().await.unwrap_or_default()
     }

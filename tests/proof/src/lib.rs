@@ -26,7 +26,7 @@ pub use chaos::{Chaos, Report, chaos};
 pub use ledger::Verdict;
 pub use load::{Loaded, Row, load};
 pub use soak::{Soak, Soaked, soak};
-pub use system::{account, client};
+pub use system::{account, client, with_body};
 
 /// Why a proof could not be made.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

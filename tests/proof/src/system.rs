@@ -11,6 +11,7 @@ use bucketwheel::signature::sign;
 use bucketwheel_local::{KEY, Local, Outputs, REGION};
 use bucketwheel_sandbox::person::{Decision, Person};
 use bucketwheel_sandbox::seed;
+use reqwest::RequestBuilder;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -37,6 +38,14 @@ pub(crate) struct System {
 pub(crate) struct Hook {
     pub(crate) credential: String,
     pub(crate) secret: SecretString,
+}
+
+/// A request with a JSON body, where there is one.
+pub fn with_body(request: RequestBuilder, body: Option<Value>) -> RequestBuilder {
+    match body {
+        Some(body) => request.json(&body),
+        None => request,
+    }
 }
 
 /// An HTTP client that follows no redirect.
@@ -95,11 +104,7 @@ impl System {
     ) -> Result<Value, Failure> {
         let request = self.http.request(method.parse()?, format!("{}/api/{path}", self.public_url));
         let request = request.bearer_auth(&self.outputs.operator_token).timeout(Duration::from_secs(30));
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = request.send().await?;
+        let answer = with_body(request, body).send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
         if !status.is_success() {
             return Err(format!("{method} {path}: {status} {text}").into());
@@ -126,11 +131,7 @@ impl System {
         body: Option<Value>,
     ) -> Result<Value, Failure> {
         let request = self.http.request(method.parse()?, format!("{}/_sandbox/{path}", self.sandbox_url));
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let answer = request.send().await?.error_for_status()?;
+        let answer = with_body(request, body).send().await?.error_for_status()?;
         Ok(answer.json().await.unwrap_or_default())
     }
 
@@ -143,11 +144,7 @@ impl System {
     ) -> Result<Value, Failure> {
         let request = self.http.request(method.parse()?, format!("{}/2.0/{path}", self.sandbox_url));
         let request = request.basic_auth(seed::ADA_EMAIL, Some(seed::ADA_API_TOKEN));
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        Ok(request.send().await?.error_for_status()?.json().await?)
+        Ok(with_body(request, body).send().await?.error_for_status()?.json().await?)
     }
 
     /// All values of a list of Bitbucket's.
