@@ -41,6 +41,13 @@ pub(crate) struct Watched {
     events: BTreeMap<String, Option<String>>,
 }
 
+impl Watched {
+    /// By its uuid; none if none of its events is to come.
+    fn of(events: BTreeMap<String, Option<String>>, repository: Repository) -> Option<(String, Self)> {
+        (!events.is_empty()).then(|| (repository.uuid.clone(), Self { repository, events }))
+    }
+}
+
 /// One sweep.
 pub(crate) struct Sweep<'a, T, Q, E> {
     worker: &'a Worker<T, Q, E>,
@@ -160,10 +167,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
             let (page, next) = repositories::list(table, self.id(), PAGE, after.as_ref(), now).await?;
             for repository in page {
                 left.remove(repository.full_name.as_str());
-                let events = self.events_of(&repository.full_name);
-                if !events.is_empty() {
-                    watched.insert(repository.uuid.clone(), Watched { repository, events });
-                }
+                watched.extend(Watched::of(self.events_of(&repository.full_name), repository));
             }
             after = next;
             if after.is_none() {
@@ -173,12 +177,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
         // The list may not have come to it yet.
         for subject in left.into_iter().filter(|subject| subject.contains('/')) {
             match self.repository(subject).await {
-                Ok(Some(repository)) => {
-                    let events = self.events_of(subject);
-                    if !events.is_empty() {
-                        watched.insert(repository.uuid.clone(), Watched { repository, events });
-                    }
-                }
+                Ok(Some(repository)) => watched.extend(Watched::of(self.events_of(subject), repository)),
                 Ok(None) | Err(Stop::Failed(..)) => {}
                 Err(stop) => return Err(stop.into()),
             }

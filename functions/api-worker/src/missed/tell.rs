@@ -65,10 +65,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
             "forced": false, "truncated": false,
         });
         let Some(is) = &missed.is else { return Ok(change) };
-        let mut commits = match &missed.was {
-            Some(was) => self.commits(watched, is, Some(was), LISTED + 1).await?,
-            None => self.commits(watched, is, None, LISTED + 1).await?,
-        };
+        let mut commits = self.commits(watched, is, missed.was.as_deref(), LISTED + 1).await?;
         if let Some(was) = &missed.was {
             // What is gone from the branch, or from Bitbucket, was pushed away.
             let gone = self.commits(watched, was, Some(is), 1).await?;
