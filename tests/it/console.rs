@@ -48,7 +48,7 @@ impl World {
         let (table, id) = (self.table(), id.parse().expect("an id"));
         let credential = credentials::get(&table, &id).await.expect("read").expect("a credential");
         let status = Status { health, cause: Some(cause), since: Host.now() };
-        credentials::tell(&table, &credential, &status, 1).await.expect("told");
+        credentials::tell(&table, &credential, &status, 1, None).await.expect("told");
     }
 }
 

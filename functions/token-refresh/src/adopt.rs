@@ -15,12 +15,13 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             let found = tokens::get(&self.table, id).await?;
             let adoption = adopt(found.as_ref().map(Tokens::chain).as_ref(), &parked.origin);
             let (Some(found), now) = (found, self.edge.now()) else { return Ok(Adoption::Drop) };
+            let Parked { origin, pair, .. } = parked;
             let written = match adoption {
                 Adoption::Commit => {
-                    let due = self.looks_again(found.chain().upkeep, &parked.pair, found.is_troubled(), now);
-                    tokens::commit_parked(&self.table, parked, now, due).await
+                    let next = self.next(found.chain().upkeep, pair, now);
+                    tokens::commit(&self.table, id, origin, pair, now, next).await
                 }
-                Adoption::Keep => tokens::keep(&self.table, id, &parked.origin, &parked.pair).await,
+                Adoption::Keep => tokens::keep(&self.table, id, origin, pair).await,
                 Adoption::Drop => Ok(()),
             };
             match written {

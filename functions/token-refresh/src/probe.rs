@@ -34,7 +34,6 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(credential = id.as_str(), error = %Causes(&error), "not unsealed");
-                tokens::postpone(&self.table, id, chain.generation, now + self.terms.lockout).await?;
                 return Ok(Some((chain, (Health::Degraded, Some(Cause::CannotUnseal)))));
             }
         };

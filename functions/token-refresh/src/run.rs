@@ -8,7 +8,7 @@ use bucketwheel::ports::{Edge, Outgoing, Probe, Queue, Table, TableError, TokenE
 use bucketwheel::rotation::{
     self, Answer, Chain, Claim, Effect, Event, Outcome, Phase, Present, Run, RunId, Upkeep,
 };
-use bucketwheel::store::tokens::{Parked, Promotion, SealedPair, Tokens};
+use bucketwheel::store::tokens::{Next, Parked, Promotion, SealedPair, Shown, Tokens};
 use bucketwheel::store::{refusals, tokens};
 use bucketwheel::token::{ExchangeError, RefreshToken, Refusal, TokenError};
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,12 @@ struct Held {
     found: Option<Found>,
 }
 
+impl Held {
+    fn shown(&self, now: Timestamp) -> Shown {
+        self.tokens.as_ref().map_or(Shown::Well, |tokens| tokens.shown(now))
+    }
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -38,8 +44,8 @@ pub(crate) struct Ran {
     pub(crate) found: Found,
     /// The chain as it was read, or as a probe left it.
     pub(crate) chain: Option<Chain>,
-    /// Somebody refreshed it and did not tell.
-    pub(crate) untold: bool,
+    /// What people were told of it.
+    pub(crate) shown: Shown,
     /// What a probe found.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -48,13 +54,13 @@ impl Ran {
     /// It did not run, since Bitbucket fails.
     pub(crate) fn held_back(chain: Chain) -> Self {
         let (outcome, cause) = (Outcome::Transient, Some(Cause::HeldBack));
-        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), untold: false, verdict: None }
+        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), shown: Shown::Well, verdict: None }
     }
 }
 
 impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E, O, A> {
     pub(crate) async fn run(&self, id: &CredentialId, nudged: bool) -> Ran {
-        let run = Run { id: RunId::new(self.edge.random()), nudged };
+        let run = RunId::new(self.edge.random());
         let mut held = Held::default();
         let (mut phase, mut effect) = Phase::START;
         loop {
@@ -80,12 +86,14 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
                 Effect::End(outcome) => {
                     let found = held.found.unwrap_or(Found::Nothing);
                     let chain = held.tokens.as_ref().map(Tokens::chain);
-                    let now = self.edge.now();
-                    let untold = held.tokens.as_ref().is_some_and(|tokens| tokens.has_recovered(now));
-                    return Ran { outcome, cause: held.cause, found, chain, untold, verdict: None };
+                    let shown = held.shown(self.edge.now());
+                    return Ran { outcome, cause: held.cause, found, chain, shown, verdict: None };
                 }
             };
-            (phase, effect) = rotation::step(phase, event, self.edge.now(), &run, &self.terms);
+            let now = self.edge.now();
+            // What is shown as troubled is tried, whether it is due or not, until it is not any more.
+            let nudged = nudged || held.shown(now) == Shown::Troubled;
+            (phase, effect) = rotation::step(phase, event, now, &Run { id: run, nudged }, &self.terms);
         }
     }
 
@@ -168,27 +176,17 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             tokio::time::sleep(Duration::from_millis(200) * failures).await;
         }
         let now = self.edge.now();
-        let troubled = held.tokens.as_ref().is_some_and(Tokens::is_troubled);
-        let due = self.looks_again(claim.upkeep, &pair, troubled, now);
-        match stored(held, tokens::commit(&self.table, id, claim, &pair, now, due).await) {
+        let next = self.next(claim.upkeep, &pair, now);
+        match stored(held, tokens::commit(&self.table, id, &claim.origin(), &pair, now, next).await) {
             Event::Refused => self.or_ours(id, &pair, held).await,
             event => event,
         }
     }
 
-    /// When the refresher looks at a pair again that is stored now. Whoever stores the pair of a credential
-    /// that is troubled owes the news that it is not any more. It may die before it can tell.
-    pub(crate) fn looks_again(
-        &self,
-        upkeep: Upkeep,
-        pair: &SealedPair,
-        troubled: bool,
-        now: Timestamp,
-    ) -> Timestamp {
-        if troubled {
-            return now + self.terms.backoff;
-        }
-        rotation::falls_due(upkeep, now, pair.expires_at(), &self.terms, self.edge.random())
+    pub(crate) fn next(&self, upkeep: Upkeep, pair: &SealedPair, now: Timestamp) -> Next {
+        let random = self.edge.random();
+        let usually = rotation::falls_due(upkeep, now, pair.expires_at(), &self.terms, random);
+        Next { usually, troubled: now - self.terms.skew }
     }
 
     async fn or_ours(&self, id: &CredentialId, pair: &SealedPair, held: &mut Held) -> Event {

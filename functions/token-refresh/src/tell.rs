@@ -5,8 +5,8 @@ use bucketwheel::error::Causes;
 use bucketwheel::event::StatusChange;
 use bucketwheel::ports::{Edge, Outgoing, Probe, Queue, QueueError, Table, TableError, TokenEndpoint};
 use bucketwheel::rotation::{Chain, Outcome, Upkeep, falls_due, forecast};
-use bucketwheel::store::credentials::Told;
-use bucketwheel::store::{credentials, tokens};
+use bucketwheel::store::credentials::{self, Told};
+use bucketwheel::store::tokens::{self, Shown};
 use jiff::Timestamp;
 
 use crate::Refresher;
@@ -43,15 +43,11 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         let generation = read.generation + rotated;
         let told = match ran.outcome {
             Outcome::Contested => None,
-            _ => self.announce(id, self.verdict(ran, now), generation, now).await?,
+            _ => self.announce(id, self.verdict(ran, now), ran.shown, generation, now).await?,
         };
         match ran.outcome {
-            Outcome::NotDue => self.look_after(id, read, now).await?,
+            Outcome::NotDue if ran.shown != Shown::Troubled => self.look_after(id, read, now).await?,
             Outcome::Revoked => tokens::rest(&self.table, id, generation).await?,
-            // Nobody holds it, so nobody else would put it off.
-            Outcome::Misconfigured if read.lease.is_none() && read.intent.is_none() => {
-                tokens::postpone(&self.table, id, generation, now + self.terms.backoff).await?;
-            }
             _ => {}
         }
         Ok(told)
@@ -70,7 +66,8 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     /// Tells what is known of a credential that a person has changed, if nobody was told yet.
     pub(crate) async fn tell_known(&self, id: &CredentialId) -> Result<Option<Health>, Untold> {
         let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
-        self.announce(id, None, tokens.chain().generation, self.edge.now()).await
+        let now = self.edge.now();
+        self.announce(id, None, tokens.shown(now), tokens.chain().generation, now).await
     }
 
     /// Announces what was found, or, if nothing was, what is known and was not announced. What an operator
@@ -80,6 +77,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         &self,
         id: &CredentialId,
         found: Option<Verdict>,
+        shown: Shown,
         generation: u64,
         now: Timestamp,
     ) -> Result<Option<Health>, Untold> {
@@ -95,23 +93,32 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         let told = credentials::told(&self.table, id).await?;
         // A credential begins `up`, and nobody needs to hear that.
         let told = told.unwrap_or(Told { health: Health::Up, cause: None });
-        if status == *known && (told.health, told.cause) == (status.health, status.cause) {
+        let news = status != *known || (told.health, told.cause) != (status.health, status.cause);
+        if !news && shown != Shown::Outdated {
             return Ok(None);
         }
         let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
-        let mut page = self.public_url.clone();
-        page.set_path(&format!("credentials/{id}"));
-        let change = StatusChange {
-            credential: &credential,
-            status: &status,
-            generation,
-            works_until: status.works_until(&tokens.chain()),
-            forecast: &forecast(&tokens.chain(), tokens.due_at(), now, &self.terms),
-            page: page.as_str(),
-        };
-        self.events.send(Outgoing::event(&change.envelope())).await?;
-        credentials::tell(&self.table, &credential, &status, generation).await?;
-        Ok(Some(status.health))
+        if news {
+            let mut page = self.public_url.clone();
+            page.set_path(&format!("credentials/{id}"));
+            let change = StatusChange {
+                credential: &credential,
+                status: &status,
+                generation,
+                works_until: status.works_until(&tokens.chain()),
+                forecast: &forecast(&tokens.chain(), tokens.due_at(), now, &self.terms),
+                page: page.as_str(),
+            };
+            self.events.send(Outgoing::event(&change.envelope())).await?;
+        }
+        // Each sweep tries again, by whatever clock, until it can tell that the trouble is over. Only a refusal
+        // is waited out.
+        let Chain { upkeep, refused_at, .. } = tokens.chain();
+        let degraded = status.health == Health::Degraded;
+        let retried = degraded && upkeep.asks_token_endpoint() && refused_at.is_none();
+        let due_at = retried.then(|| now - self.terms.skew);
+        credentials::tell(&self.table, &credential, &status, generation, due_at).await?;
+        Ok(news.then_some(status.health))
     }
 
     /// What a run says of its credential, if anything.
@@ -121,7 +128,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         }
         let cause = |otherwise| Some(ran.cause.unwrap_or(otherwise));
         Some(match ran.outcome {
-            Outcome::NotDue if ran.untold => (Health::Up, None),
+            Outcome::NotDue if ran.shown == Shown::Outdated => (Health::Up, None),
             Outcome::NotDue | Outcome::Contested => return None,
             // One that waits for Bitbucket is told of when its access token will not wait much longer.
             Outcome::Transient if ran.cause == Some(Cause::HeldBack) && !self.ends_soon(ran, now) => {

@@ -189,6 +189,7 @@ pub async fn tell(
     credential: &Credential,
     status: &Status,
     generation: u64,
+    due_at: Option<Timestamp>,
 ) -> Result<(), TableError> {
     let id = &credential.id;
     let mut set = Attributes::new();
@@ -202,7 +203,7 @@ pub async fn tell(
             attributes: to_attributes(&told),
             condition: Condition::Always,
         },
-        super::tokens::told(id, generation, status.health),
+        super::tokens::told(id, generation, status.health, due_at),
     ];
     table.write(writes).await
 }

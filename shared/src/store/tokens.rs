@@ -73,6 +73,17 @@ const INTENT: [&str; 3] = ["intent_id", "intent_since_ms", "intent_attempts"];
 const LEASE: [&str; 2] = ["lease_owner", "lease_until_ms"];
 const SPARE: [&str; 4] = ["spare", "spare_generation", "spare_attempt", "spare_refused"];
 
+/// What people were last told of a chain, as against how it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// No trouble.
+    Well,
+    /// Trouble. Until it is over, each sweep tries.
+    Troubled,
+    /// Trouble, and since then the chain was refreshed: somebody stored the pair and did not live to tell.
+    Outdated,
+}
+
 /// A pair, sealed for one generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedPair {
@@ -184,17 +195,15 @@ impl Tokens {
         self.probed_at_ms.map(time)
     }
 
-    /// Its credential was last told to be degraded or down.
-    pub fn is_troubled(&self) -> bool {
-        self.troubled_at.is_some()
-    }
-
-    /// So it was, and since then it was refreshed and nothing about it is in doubt: somebody stored the
-    /// pair and did not live to tell.
-    pub fn has_recovered(&self, now: Timestamp) -> bool {
+    /// What people were last told, as against how the chain stands.
+    pub fn shown(&self, now: Timestamp) -> Shown {
         let Chain { intent, refused_at, ended, expires_at, .. } = self.chain();
         let at_rest = intent.is_none() && refused_at.is_none() && !ended && expires_at > now;
-        at_rest && self.troubled_at.is_some_and(|at| at < self.generation)
+        match self.troubled_at {
+            None => Shown::Well,
+            Some(at) if at < self.generation && at_rest => Shown::Outdated,
+            Some(_) => Shown::Troubled,
+        }
     }
 
     /// Whether this is the pair that was to be stored: how a writer finds out that a write took place
@@ -266,7 +275,8 @@ pub async fn get(table: &impl Table, id: &CredentialId) -> Result<Option<Tokens>
 }
 
 /// The write that stores the pair of a connect, on the condition that the generation is still `before`
-/// (none for a new credential).
+/// (none for a new credential). Who connects again may have been told of trouble, so the news is owed that
+/// there is none.
 pub fn connect(
     id: &CredentialId,
     pair: &SealedPair,
@@ -282,6 +292,7 @@ pub fn connect(
     let mut attributes = stored(id, pair, now, due_at);
     attributes.insert("consent".to_owned(), Value::from(pair.generation));
     attributes.insert("upkeep".to_owned(), json!(upkeep));
+    attributes.extend(before.map(|generation| ("troubled_at".to_owned(), Value::from(generation))));
     Write::Put { key: key(id), attributes, condition }
 }
 
@@ -305,31 +316,37 @@ pub async fn claim(table: &impl Table, id: &CredentialId, claim: &Claim) -> Resu
     table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
 }
 
-/// Stores the pair that a claim bought. A kept pair stays: it may be a sibling of this one.
+/// When a pair that is stored now is looked at again.
+#[derive(Debug, Clone, Copy)]
+pub struct Next {
+    /// Usually.
+    pub usually: Timestamp,
+    /// If its credential was last told to be degraded or down. Whoever stores the pair owes the news that it
+    /// is not any more, and may die before it can tell.
+    pub troubled: Timestamp,
+}
+
+/// Stores the pair that was bought under a claim, at once or after it was parked. A kept pair stays: it may
+/// be a sibling of this one. Whether the credential is in trouble is for the table to say: somebody may have
+/// told so since the chain was read.
 pub async fn commit(
     table: &impl Table,
     id: &CredentialId,
-    claim: &Claim,
+    origin: &Origin,
     pair: &SealedPair,
     now: Timestamp,
-    due_at: Timestamp,
+    next: Next,
 ) -> Result<(), TableError> {
-    let set = stored(id, pair, now, due_at);
     let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
-    table.write(vec![Write::Update { key: key(id), set, remove, condition: mine(&claim.origin()) }]).await
-}
-
-/// Stores a parked pair as the commit would have done that was refused its answer.
-pub async fn commit_parked(
-    table: &impl Table,
-    parked: &Parked,
-    now: Timestamp,
-    due_at: Timestamp,
-) -> Result<(), TableError> {
-    let set = stored(&parked.credential, &parked.pair, now, due_at);
-    let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
-    let condition = mine(&parked.origin);
-    table.write(vec![Write::Update { key: key(&parked.credential), set, remove, condition }]).await
+    let write = |due_at, condition| {
+        let set = stored(id, pair, now, due_at);
+        table.write(vec![Write::Update { key: key(id), set, remove: remove.clone(), condition }])
+    };
+    let well = Condition::All(vec![mine(origin), Condition::Lacks("troubled_at")]);
+    match write(next.usually, well).await {
+        Err(TableError::Refused) => write(next.troubled, mine(origin)).await,
+        written => written,
+    }
 }
 
 /// Keeps a pair that came too late to be committed, beside its sibling or beside the token that bought
@@ -354,7 +371,7 @@ pub async fn keep(
         Err(TableError::Refused) => {}
         written => return written,
     }
-    set.extend(attributes(json!({ "due_shard": shard_name(shard_of(id)), "due_at": 0 })));
+    set.extend(shown_due(id, Timestamp::UNIX_EPOCH));
     let given_up = Condition::All(vec![near, Condition::Equals("ended", Value::from(true))]);
     table.write(vec![Write::Update { key: key(id), set, remove: vec!["ended"], condition: given_up }]).await
 }
@@ -465,18 +482,24 @@ pub async fn rest(table: &impl Table, id: &CredentialId, generation: u64) -> Res
 }
 
 /// A write that changes nothing of the chain and is refused unless it is at `generation`: what the telling
-/// of a status adds, which must not come after a reconnect. It notes whether the status is good.
-pub(super) fn told(id: &CredentialId, generation: u64, health: Health) -> Write {
+/// of a status adds, which must not come after a reconnect. It notes whether the status is good, and where the
+/// index `due` shows the chain until it has become so.
+pub(super) fn told(id: &CredentialId, generation: u64, health: Health, due_at: Option<Timestamp>) -> Write {
     let condition = Condition::Equals("generation", Value::from(generation));
-    let troubled = matches!(health, Health::Degraded | Health::Down);
-    let set = if troubled { attributes(json!({ "troubled_at": generation })) } else { Attributes::new() };
-    let remove = if troubled { Vec::new() } else { vec!["troubled_at"] };
+    let (mut set, mut remove) = (Attributes::new(), Vec::new());
+    match health {
+        Health::Degraded | Health::Down => drop(set.insert("troubled_at".to_owned(), generation.into())),
+        Health::Up | Health::Disabled => remove.push("troubled_at"),
+    }
+    if let Some(at) = due_at {
+        set.extend(shown_due(id, at));
+    }
     Write::Update { key: key(id), set, remove, condition }
 }
 
-/// Puts a chain off that is not due, or that nobody can work on, so that it is not looked at each minute. It
-/// stays where it is if somebody has begun to work on it since it was read: an open intent must be found by
-/// whoever looks next.
+/// Puts a chain off that is not due, so that it is not looked at each minute. It stays where it is if somebody
+/// has begun to work on it since it was read, for an open intent must be found by whoever looks next; or has
+/// told that it is in trouble, for the end of that must be told too.
 pub async fn postpone(
     table: &impl Table,
     id: &CredentialId,
@@ -484,7 +507,7 @@ pub async fn postpone(
     due_at: Timestamp,
 ) -> Result<(), TableError> {
     let mut at_rest = vec![Condition::Equals("generation", Value::from(generation))];
-    at_rest.extend(["lease_owner", "intent_id", "refused_at_ms"].map(Condition::Lacks));
+    at_rest.extend(["lease_owner", "intent_id", "refused_at_ms", "troubled_at"].map(Condition::Lacks));
     let set = attributes(json!({ "due_at": due_at.as_millisecond() }));
     let condition = Condition::All(at_rest);
     table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
@@ -588,6 +611,11 @@ fn attributes(value: Value) -> Attributes {
 fn shard_of(id: &CredentialId) -> u8 {
     let sum = id.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
     sum % SHARDS
+}
+
+/// Where the index `due` shows it.
+fn shown_due(id: &CredentialId, at: Timestamp) -> Attributes {
+    attributes(json!({ "due_shard": shard_name(shard_of(id)), "due_at": at.as_millisecond() }))
 }
 
 fn shard_name(shard: u8) -> String {

@@ -1,12 +1,14 @@
 //! The item of the model and the writes of the store, tried on the same random sequences.
 
+use bucketwheel::credential::Credential;
 use bucketwheel::memory::MemoryTable;
 use bucketwheel::ports::{Table, TableError};
 use bucketwheel::rotation::{
     Adoption, Claim, Effect, Event, Phase, Present, Run, RunId, Settlement, Terms, Upkeep, adopt, step,
 };
 use bucketwheel::seal::Keyring;
-use bucketwheel::store::tokens::{self, Parked, Promotion, Rings, SealedPair, Tokens};
+use bucketwheel::store::credentials;
+use bucketwheel::store::tokens::{self, Next, Promotion, Rings, SealedPair, Tokens};
 use bucketwheel::token::{AccessToken, RefreshToken, TokenSet};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -66,7 +68,9 @@ async fn one_sequence(seed: u64) {
     let mut now = at(10_000);
     let mut item = Item::connected(1, 0, now, &terms);
     let first = pair(&ring, 1, 0, now);
-    table.write(vec![tokens::connect(&id, &first, None, Upkeep::Hot, now, now)]).await.expect("connected");
+    let credential = Credential::sample(id.clone(), now);
+    let connected = tokens::connect(&id, &first, None, Upkeep::Hot, now, now);
+    table.write(vec![connected, credentials::put(&credential)]).await.expect("connected");
     let mut claims: Vec<Claim> = Vec::new();
     for n in 1..60_u8 {
         now += SignedDuration::from_secs(i64::try_from(dice.below(900)).expect("small"));
@@ -94,10 +98,11 @@ async fn one_sequence(seed: u64) {
         let back = dice.below(claims.len().min(3));
         let claim = claims[claims.len() - 1 - back];
         let new = pair(&ring, claim.generation + 1, n, now);
+        let next = Next { usually: now, troubled: now };
         let (real, model) = match dice.below(9) {
             0 | 1 => (accepted(tokens::claim(&table, &id, &claim).await), item.claim(&claim)),
             2 => (
-                accepted(tokens::commit(&table, &id, &claim, &new, now, now).await),
+                accepted(tokens::commit(&table, &id, &claim.origin(), &new, now, next).await),
                 item.commit(&claim.origin(), n, now, &terms),
             ),
             3 => (
@@ -118,13 +123,13 @@ async fn one_sequence(seed: u64) {
                 )
             }
             6 => {
-                let parked = Parked { credential: id.clone(), origin: claim.origin(), pair: new };
-                let real = match adopt(Some(&item.chain), &parked.origin) {
-                    Adoption::Commit => tokens::commit_parked(&table, &parked, now, now).await,
-                    Adoption::Keep => tokens::keep(&table, &id, &parked.origin, &parked.pair).await,
+                let origin = claim.origin();
+                let real = match adopt(Some(&item.chain), &origin) {
+                    Adoption::Commit => tokens::commit(&table, &id, &origin, &new, now, next).await,
+                    Adoption::Keep => tokens::keep(&table, &id, &origin, &new).await,
                     Adoption::Drop => Ok(()),
                 };
-                item.adopt(&parked.origin, n, now, &terms);
+                item.adopt(&origin, n, now, &terms);
                 (accepted(real), true)
             }
             7 => {
@@ -139,7 +144,13 @@ async fn one_sequence(seed: u64) {
                 let new = pair(&ring, before + 1, n, now);
                 let real =
                     table.write(vec![tokens::connect(&id, &new, Some(before), Upkeep::Hot, now, now)]).await;
-                (accepted(real), item.connect(before, n, now, &terms))
+                let real = accepted(real);
+                // The model's telling takes no time.
+                if real {
+                    let told = credentials::tell(&table, &credential, &credential.status, before + 1, None);
+                    told.await.expect("told");
+                }
+                (real, item.connect(before, n, now, &terms))
             }
         };
         assert_eq!(real, model, "seed {seed}, step {n}");

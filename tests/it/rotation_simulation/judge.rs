@@ -39,6 +39,24 @@ fn at_rest(chain: &Chain) -> bool {
     verified && chain.generation > 1 && chain.intent.is_none() && chain.refused_at.is_none()
 }
 
+/// Notes a chain that has been whole for twelve minutes of calm, and is still shown or was last told of as
+/// something else. A sweep comes each minute, and two clocks may differ by ten.
+pub(super) async fn told_in_time(shared: &Shared, untold: &mut [Option<i64>; CREDENTIALS as usize]) {
+    for n in 0..CREDENTIALS {
+        let found = found(shared, n).await;
+        let whole = at_rest(&found.chain()) && found.chain().generation > found.chain().consent;
+        let told = credentials::told(&shared.table, &id(n)).await.expect("read");
+        let told = told.map_or(UP, |told| (told.health, told.cause));
+        let since = &mut untold[usize::from(n)];
+        if !whole || told == UP && shown(shared, n).await == UP {
+            *since = None;
+        } else if shared.second() - *since.get_or_insert(shared.second()) > 12 * 60 {
+            let shown = shown(shared, n).await;
+            shared.breached(format!("credential {n} is whole, shown as {shown:?}, told of as {told:?}"));
+        }
+    }
+}
+
 /// Every chain is whole that could be saved, and each credential is shown as what it is. Gives how many
 /// could not be saved.
 pub(super) async fn verdict(shared: &Shared) -> Result<u64, String> {

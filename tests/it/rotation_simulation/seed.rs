@@ -50,7 +50,9 @@ pub(super) async fn simulate(seed: u64) -> Result<(i64, Tally), String> {
         tokio::time::sleep(Duration::from_secs(20)).await;
     }
     // Now everything calms down. A sweep comes each minute, by anybody.
+    let mut untold = [None; CREDENTIALS as usize];
     while shared.second() < END && !(queue.is_empty() && judge::settled(&shared).await) {
+        judge::told_in_time(&shared, &mut untold).await;
         round(&refreshers, &parking, &mut queue);
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
@@ -182,10 +184,9 @@ fn connect(id: &CredentialId, token: u8, before: Option<(u64, &Credential)>, now
     let revision = before.map_or(1, |(_, known)| known.revision + 1);
     let credential = Credential { revision, ..Credential::sample(id.clone(), now) };
     let before = before.map(|(generation, _)| generation);
-    vec![
-        tokens::connect(id, &pair, before, Upkeep::Hot, now, now + SignedDuration::from_mins(100)),
-        credentials::put(&credential),
-    ]
+    // As the page that stores a consent does: the refresher looks at once, and tells that it works again.
+    let due = if before.is_some() { now } else { now + SignedDuration::from_mins(100) };
+    vec![tokens::connect(id, &pair, before, Upkeep::Hot, now, due), credentials::put(&credential)]
 }
 
 pub(super) fn id(n: u8) -> CredentialId {

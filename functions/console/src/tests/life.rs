@@ -58,7 +58,7 @@ async fn what_a_refresh_says_does_not_switch_on_what_an_operator_switched_off() 
     let read = credentials::get(&world.table, &id).await.expect("a read").expect("there");
     world.post("/api/credentials/c-1/disable", "").await;
     let up = Status::up(world.edge.now());
-    let told = credentials::tell(&world.table, &read, &up, 1).await;
+    let told = credentials::tell(&world.table, &read, &up, 1, None).await;
     assert!(matches!(told, Err(TableError::Refused)));
     let shown = world.get("/api/credentials/c-1").await.json();
     assert_eq!(shown["status"]["health"], "disabled");

@@ -33,7 +33,7 @@ async fn a_credential_is_shown_in_full_and_without_its_tokens() {
     let now = world.edge.now();
     let down = Status { health: Health::Down, cause: Some(Cause::RotationLost), since: now };
     let read = credentials::get(&world.table, &id).await.expect("a read").expect("there");
-    credentials::tell(&world.table, &read, &down, 1).await.expect("a write");
+    credentials::tell(&world.table, &read, &down, 1, None).await.expect("a write");
     let run = RunId::new([1; 16]);
     let claim = Claim {
         generation: 1,
