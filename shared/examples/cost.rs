@@ -58,8 +58,10 @@ const fn price(what: &'static str, dollars: f64, page: &'static str) -> Price {
 const MEMORY: f64 = 0.25;
 const MILLION: f64 = 1e6;
 const MINUTES_A_MONTH: f64 = 43_200.0;
-/// A token lives for two hours and is renewed twenty minutes before its end.
-const REFRESHES_A_MONTH: f64 = MINUTES_A_MONTH / 100.0;
+/// The sweep and the drain each minute, the rounds every five.
+const WAKES_A_MONTH: f64 = MINUTES_A_MONTH * 2.2;
+/// A token lives for two hours and is renewed twenty to thirty minutes before its end, by chance.
+const REFRESHES_A_MONTH: f64 = MINUTES_A_MONTH / 95.0;
 
 /// How many of something, and why so many.
 type Use = (&'static Price, f64, &'static str);
@@ -74,7 +76,11 @@ fn webhooks() -> Vec<Use> {
         (&API_REQUEST, MILLION, "one each"),
         (&LAMBDA_REQUEST, MILLION, "one each"),
         (&GB_SECOND, MILLION * 0.015 * MEMORY, "15 ms, most of it waiting for the table and the queue"),
-        (&READ, MILLION, "what waits of this repository"),
+        (
+            &READ,
+            MILLION * 2.0,
+            "the hook, which a process remembers for a minute; what waits of this repository",
+        ),
         (&FIFO, MILLION, "one message; one more for each further 64 KB"),
         (&LOG_GB, 1.3, "1.3 KB: the delivery, its metric, Lambda's report"),
         (&FIFO, MILLION * 0.2, "your automation's receive and delete, in batches of ten"),
@@ -83,9 +89,9 @@ fn webhooks() -> Vec<Use> {
 
 fn credential() -> Vec<Use> {
     vec![
-        (&READ, REFRESHES_A_MONTH * 8.0, "tokens of 10 KB read twice, the credential, the index"),
-        (&WRITE, REFRESHES_A_MONTH * 34.0, "claim, commit and settle on an item of 10 KB; the index"),
-        (&GB_SECOND, REFRESHES_A_MONTH * 0.5 * MEMORY, "half a second, most of it waiting for Bitbucket"),
+        (&READ, REFRESHES_A_MONTH * 6.0, "tokens of 8 KB read twice, the credential, the index"),
+        (&WRITE, REFRESHES_A_MONTH * 20.0, "claim and commit on an item of 8 KB; each moves it in the index"),
+        (&GB_SECOND, REFRESHES_A_MONTH * 0.6 * MEMORY, "0.6 s assumed, most of it waiting for Bitbucket"),
         (&LOG_GB, REFRESHES_A_MONTH * 300.0 / 1e9, "one line"),
     ]
 }
@@ -95,7 +101,7 @@ fn calls() -> Vec<Use> {
         (&SQS, MILLION * 1.2, "send; receive and delete in batches of ten"),
         (&LAMBDA_REQUEST, MILLION / 5.0, "batches of five"),
         (&GB_SECOND, MILLION * 0.1 * MEMORY, "half a second at Bitbucket, five at a time"),
-        (&READ, MILLION * 9.0, "the call, credential, tokens of 10 KB, four for the allowance"),
+        (&READ, MILLION * 8.0, "the call, credential, tokens of 8 KB, four for the allowance"),
         (&WRITE, MILLION * 8.0, "two counters, the journal of every second call, an outcome of 4 KB"),
         (&SQS, MILLION * 1.2, "the outcome, and your automation's receive and delete"),
         (&LOG_GB, 1.0, "1 KB: the call, and its share of metrics and reports"),
@@ -113,12 +119,12 @@ fn standing() -> Vec<Use> {
         ),
         (&ALARM, alarms(), "infra/stacks/alarms.yaml"),
         (&DASHBOARD, 1.0, "more than the fifty metrics that are free"),
-        (&SCHEDULE, MINUTES_A_MONTH * 3.0, "sweep, drain and rounds, each minute"),
-        (&LAMBDA_REQUEST, MINUTES_A_MONTH * 3.0, "the same"),
-        (&GB_SECOND, MINUTES_A_MONTH * 3.0 * 0.1 * MEMORY, "100 ms each"),
+        (&SCHEDULE, WAKES_A_MONTH, "sweep and drain each minute, rounds every five"),
+        (&LAMBDA_REQUEST, WAKES_A_MONTH, "the same"),
+        (&GB_SECOND, WAKES_A_MONTH * 0.1 * MEMORY, "100 ms each"),
         (&READ, MINUTES_A_MONTH * 12.0, "the shards of the index, what is parked"),
         (&SQS, 2.0 * 5.0 * 3.0 * MINUTES_A_MONTH, "Lambda polls both queues with five pollers, 20 s each"),
-        (&LOG_GB, MINUTES_A_MONTH * 3.0 * 1_200.0 / 1e9, "1.2 KB each"),
+        (&LOG_GB, WAKES_A_MONTH * 1_200.0 / 1e9, "1.2 KB each"),
     ]
 }
 
@@ -143,8 +149,9 @@ fn dollars(cost: f64) -> String {
 fn main() -> std::io::Result<()> {
     let mut text = "# What it costs\n\n\
         Made by `cargo run -q -p bucketwheel --example cost > infra/cost.md`: list prices of us-east-1 on 2026-11-21,\n\
-        without free tiers and taxes. The uses are read from the code; sizes and times are typical ones, so measure\n\
-        yours. Data transfer out is not in it: answers are small.\n\n"
+        without free tiers and taxes. The uses are read from the code; reads of a delivery and writes of a refresh are\n\
+        counted at the binaries by `cargo test --test it scale`. Sizes are those with the sandbox's tokens of over\n\
+        2,500 characters, and times are assumed, so measure yours. Data transfer out is not in it: answers are small.\n\n"
         .to_owned();
     text += &table("A million webhooks", &webhooks());
     text += &table("A credential for a month", &credential());
