@@ -9,7 +9,7 @@ use crate::world::{World, text, until};
 const EVENTS: [&str; 3] = ["repo:push", "pullrequest:created", "pullrequest:fulfilled"];
 
 impl World {
-    async fn watch(&self, label: &str, repository: &str) -> String {
+    pub(crate) async fn watch(&self, label: &str, repository: &str) -> String {
         let credential = self.connect(label).await;
         let hook = json!({"action": "ensure_hook", "repository": repository, "events": EVENTS});
         assert!(self.call(&credential, hook).await.error.is_none());
@@ -17,7 +17,7 @@ impl World {
     }
 
     /// Looks for missed events, as the round does, and lets what it finds be old enough for the next look.
-    async fn look(&self, credential: &str, repository: &str) -> Value {
+    pub(crate) async fn look(&self, credential: &str, repository: &str) -> Value {
         let outcome = self.call(credential, json!({"action": "detect_missed"})).await;
         assert!(outcome.error.is_none(), "{outcome:?}");
         let answer =
@@ -36,12 +36,12 @@ impl World {
         outcome.body.expect("what it found")
     }
 
-    async fn lose(&self, repository: &str, count: u32) {
+    pub(crate) async fn lose(&self, repository: &str, count: u32) {
         self.behave(json!({"lose_deliveries": {repository: count}})).await;
     }
 
     /// The synthetic events of a credential, once there are so many: type and body.
-    async fn made_up(&self, credential: &str, count: usize) -> Vec<(String, Value)> {
+    pub(crate) async fn made_up(&self, credential: &str, count: usize) -> Vec<(String, Value)> {
         until("the missing events come", async || {
             let made_up: Vec<_> = self
                 .event_texts()

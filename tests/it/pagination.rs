@@ -11,7 +11,13 @@ use crate::world::World;
 const COMMITS: &str = "repositories/seilbahn/infrastructure/commits";
 
 /// Submits a paginated call and gives its id once it is over.
-async fn paginated(world: &World, credential: &str, id: &str, call: Value, paginate: Value) -> String {
+pub(crate) async fn paginated(
+    world: &World,
+    credential: &str,
+    id: &str,
+    call: Value,
+    paginate: Value,
+) -> String {
     let id = format!("{id}-{credential}");
     let message = json!({"id": id, "credential": credential, "call": call, "paginate": paginate});
     world.submit(message.to_string()).await;

@@ -9,16 +9,28 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 const PART: usize = 24;
 
 /// Where a text was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     Log,
+    /// A line of a log that CloudWatch makes metrics of.
+    Metric,
+    /// A page of the console, an answer of its API, or what the command says.
     Page,
     /// The page of a connect link, and its answers: its holder sees the link.
     Link,
     Error,
+    /// What was asked of the table or written into it, and what is left there.
     Table,
     Crash,
-    Queue(&'static str),
+    /// A queue by its word: `calls`, or `dead calls` for its dead letters.
+    Queue(String),
+}
+
+impl Place {
+    /// Whether it is one of these queues, or the dead letters of one.
+    pub(super) fn is_queue(&self, words: &[&str]) -> bool {
+        matches!(self, Place::Queue(word) if words.contains(&word.trim_start_matches("dead ")))
+    }
 }
 
 /// Whether a secret belongs somewhere.
@@ -59,15 +71,19 @@ impl Canaries {
         self.names.len()
     }
 
+    /// Looks for what is no secret and is everywhere, by which it is known that a place was really searched.
+    pub(super) fn control(&mut self, value: &str) {
+        self.add_but(value, value, |_| true);
+    }
+
+    /// Whether a control is in a text.
+    pub(super) fn sees(&self, control: &str, text: &str) -> bool {
+        self.values.get(control).is_some_and(|number| self.within(text).contains_key(number))
+    }
+
     /// What of it is in a text where it does not belong.
     pub(super) fn found(&self, place: &Place, text: &str) -> Vec<String> {
-        let mut found = BTreeMap::new();
-        for (at, window) in text.as_bytes().windows(PART).enumerate() {
-            if let Some(number) = self.parts.get(window) {
-                found.entry(*number).or_insert(at);
-            }
-        }
-        let leaks = found.into_iter().filter(|(number, _)| !(self.names[*number].1)(place));
+        let leaks = self.within(text).into_iter().filter(|(number, _)| !(self.names[*number].1)(place));
         leaks
             .map(|(number, at)| {
                 let from = text.floor_char_boundary(at.saturating_sub(160));
@@ -76,11 +92,22 @@ impl Canaries {
             })
             .collect()
     }
+
+    /// What is in a text, by its number, and where it is first.
+    fn within(&self, text: &str) -> BTreeMap<usize, usize> {
+        let mut found = BTreeMap::new();
+        for (at, window) in text.as_bytes().windows(PART).enumerate() {
+            if let Some(number) = self.parts.get(window) {
+                found.entry(*number).or_insert(at);
+            }
+        }
+        found
+    }
 }
 
 /// A secret as it may be written: base64 cuts three bytes at a time, so it looks different by where it
 /// begins.
-fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut all = vec![secret.to_vec()];
     for skipped in 0..3.min(secret.len()) {
         // The last characters depend on what follows.
@@ -120,9 +147,12 @@ fn a_part_of_a_secret_is_found_in_each_spelling_and_in_the_middle_of_a_text() {
         assert_eq!(canaries.found(&Place::Log, &text).len(), 1, "{text}");
     }
     assert!(canaries.found(&Place::Log, "canary/0123456789+abcde").is_empty(), "23 are not enough");
-    canaries.add_but("a payload", "a payload that belongs on the queue", |place| {
-        *place == Place::Queue("events")
-    });
-    assert!(canaries.found(&Place::Queue("events"), "a payload that belongs on the queue").is_empty());
-    assert_eq!(canaries.found(&Place::Queue("results"), "a payload that belongs on the queue").len(), 1);
+    let payload = "a payload that belongs on the queue";
+    canaries.add_but("a payload", payload, |place| place.is_queue(&["events"]));
+    for (queue, leaks) in [("events", 0), ("dead events", 0), ("results", 1)] {
+        assert_eq!(canaries.found(&Place::Queue(queue.to_owned()), payload).len(), leaks, "{queue}");
+    }
+    canaries.control("something that is everywhere");
+    assert!(canaries.found(&Place::Log, "something that is everywhere").is_empty());
+    assert!(canaries.sees("something that is everywhere", "and something that is everywhere too"));
 }

@@ -1,12 +1,13 @@
-//! The command line, and functions that die.
+//! The command line, new keys, and functions that die.
 
 use std::time::Duration;
 
-use secrecy::SecretString;
-use serde_json::json;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
 
 use super::canaries::{Canaries, Place};
-use super::flows::{Seen, rings};
+use super::flows::{self, Seen, rings};
+use crate::upkeep::counted;
 use crate::world::{World, until};
 
 /// The command line, with a profile of this system.
@@ -20,6 +21,8 @@ pub(super) async fn commands(world: &World, credential: &str, seen: &mut Seen) {
         &["hooks", "list"],
         &["rotate", "keys"],
         &["dlq"],
+        &["dlq", "list", "calls"],
+        &["dlq", "redrive", "calls", "--yes"],
         &["call", "GET", "user", "--credential", credential],
         &["call", "GET", "repositories/seilbahn/nowhere", "--credential", credential],
     ] {
@@ -31,6 +34,44 @@ pub(super) async fn commands(world: &World, credential: &str, seen: &mut Seen) {
             seen.push((Place::Page, String::from_utf8_lossy(&said).into_owned()));
         }
     }
+    // What was sent again is no better than before, and comes back.
+    let malformed = async || (counted(&world.local().log("api-worker"), "call_malformed") >= 2).then_some(());
+    until("the dead letter was sent again", malformed).await;
+}
+
+/// Each ring gets a new key, everything is sealed anew, and the old key is dropped.
+pub(super) async fn keys(world: &World, canaries: &mut Canaries, seen: &mut Seen) {
+    let mut rotate = async |arguments: &[&str]| {
+        let output =
+            world.command(&[&["rotate", "keys"][..], arguments].concat()).arg("--json").output().await;
+        let output = output.expect("it runs");
+        let said = [output.stdout.clone(), output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        seen.push((Place::Page, said));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    let named = ["hook", "access", "refresh"];
+    for ring in named {
+        rotate(&["add", ring]).await;
+    }
+    flows::keys(world, canaries).await;
+    // The time passes after which the new keys seal, and every function has read them.
+    for ring in rings(world) {
+        let text = world.secrets().text(&ring).await.expect("the keyring");
+        let mut keys: Value = serde_json::from_str(text.expose_secret()).expect("JSON");
+        for key in keys.as_object_mut().expect("keys").values_mut().filter(|key| key.is_object()) {
+            key["seals_from"] = json!("2026-01-01T00:00:00Z");
+        }
+        world.secrets().put(&ring, &SecretString::from(keys.to_string())).await.expect("put");
+    }
+    kill(world);
+    let resealed = rotate(&["reseal"]).await;
+    assert!(resealed["values"].as_u64() >= Some(10), "{resealed}");
+    for ring in named {
+        rotate(&["drop", ring, "k0001"]).await;
+    }
+    rotate(&[]).await;
 }
 
 /// Functions that die: by a secret that is not what it should be, and by SIGKILL in the middle of their work.
@@ -52,12 +93,7 @@ pub(super) async fn crashes(world: &World, canaries: &mut Canaries) -> Seen {
         world.secrets().put(name, &SecretString::from(text)).await.expect("put");
     }
     // Killed in the middle, and started again with secrets that are none.
-    for process in processes(world) {
-        std::process::Command::new("sh")
-            .args(["-c", &format!("kill -KILL {process}")])
-            .status()
-            .expect("killed");
-    }
+    kill(world);
     for function in
         ["token-refresh", "api-worker", "console", "oauth-callback", "webhook-ingest", "gitops-sync"]
     {
@@ -79,6 +115,14 @@ pub(super) async fn crashes(world: &World, canaries: &mut Canaries) -> Seen {
     })
     .await;
     seen
+}
+
+/// Ends every function's process. The next invocation starts a new one.
+fn kill(world: &World) {
+    for process in processes(world) {
+        let killed = std::process::Command::new("sh").args(["-c", &format!("kill -KILL {process}")]).status();
+        killed.expect("killed");
+    }
 }
 
 /// The functions' processes: children of the stand-in.

@@ -1,30 +1,41 @@
-//! Every flow, once right and once wrong, with everything that was shown on the way.
+//! Every flow, once right and once wrong, with everything that was shown on the way: consent, tokens entered by
+//! hand, hooks and deliveries, and the console.
 
 use bucketwheel::signature::sign;
 use bucketwheel_sandbox::person::Decision;
 use bucketwheel_sandbox::seed;
+use proof::way::Gate;
 use reqwest::header::SET_COOKIE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::canaries::{Canaries, Place};
-use super::ends;
+use super::{ends, refreshes, work};
 use crate::world::{World, text};
 
-const REPOSITORY: &str = "seilbahn/infrastructure";
-const PAYLOAD: &str = "canary-payload-3f9c1b7e5d2a4c8f9e0b";
-const CALL: &str = "canary-call-body-7d1e9a3b5c2f4e8d6a0c";
+pub(super) const REPOSITORY: &str = "seilbahn/infrastructure";
+pub(super) const PAYLOAD: &str = "canary-payload-3f9c1b7e5d2a4c8f9e0b";
+pub(super) const CALL: &str = "canary-call-body-7d1e9a3b5c2f4e8d6a0c";
+/// What is in the folder of a cluster.
+pub(super) const FILE: &str = "canary-file-1c8e5f7a9b3d4e6c8d0f2a";
 
 pub(super) type Seen = Vec<(Place, String)>;
 
-/// The payload of a delivery belongs on the events queue and nowhere else.
+/// The payload of a delivery belongs on the events queue, and on the gitops queue, which has a copy of each
+/// push.
 fn payload(place: &Place) -> bool {
-    *place == Place::Queue("events")
+    place.is_queue(&["events", "gitops"])
 }
 
-/// What a call wrote comes back in Bitbucket's answer, which is its outcome and is kept.
+/// A call waits on its queue. What it wrote comes back in Bitbucket's answer, which is its outcome and is kept,
+/// and in the payload of its push.
 fn call_body(place: &Place) -> bool {
-    matches!(place, Place::Queue("results" | "events") | Place::Table | Place::Page)
+    place.is_queue(&["calls", "results", "events", "gitops"]) || matches!(place, Place::Table | Place::Page)
+}
+
+/// A cluster's files go to Bitbucket as calls, and what people change in them is told and kept.
+fn file(place: &Place) -> bool {
+    place.is_queue(&["calls", "results", "changes"]) || matches!(place, Place::Table | Place::Page)
 }
 
 /// A connect link is seen by whoever holds it.
@@ -32,13 +43,32 @@ fn on_its_page(place: &Place) -> bool {
     *place == Place::Link
 }
 
-/// Goes through every flow; gives what was shown.
-pub(super) async fn all(world: &World, canaries: &mut Canaries) -> Seen {
+/// Goes through every flow; gives what was shown, and a credential that was used in most of them.
+pub(super) async fn all(world: &World, gate: &Gate, canaries: &mut Canaries) -> (Seen, String) {
     let mut seen = Vec::new();
     canaries.add("the operator's token", &world.local().outputs.operator_token);
     canaries.add("the consumer's secret", seed::CONSUMER_SECRET);
     canaries.add_but("a delivery's body", PAYLOAD, payload);
     canaries.add_but("a call's body", CALL, call_body);
+    canaries.add_but("a cluster's file", FILE, file);
+    keys(world, canaries).await;
+    let credential = consent(world, canaries, &mut seen).await;
+    enter(world, canaries, &mut seen).await;
+    hooks(world, gate, canaries, &credential, &mut seen).await;
+    refreshes::all(world, canaries, &credential, &mut seen).await;
+    work::calls(world, canaries, &credential, &mut seen).await;
+    work::gitops(world, canaries, &credential, &mut seen).await;
+    work::missed(world, canaries).await;
+    work::deleted(world, canaries, &mut seen).await;
+    pages(world, canaries, &credential, &mut seen).await;
+    ends::commands(world, &credential, &mut seen).await;
+    ends::keys(world, canaries, &mut seen).await;
+    tokens(world, canaries).await;
+    (seen, credential)
+}
+
+/// Every key that is on a ring now.
+pub(super) async fn keys(world: &World, canaries: &mut Canaries) {
     for ring in rings(world) {
         let text = world.secrets().text(&ring).await.expect("the keyring");
         let keys: Value = serde_json::from_str(text.expose_secret()).expect("JSON");
@@ -46,15 +76,6 @@ pub(super) async fn all(world: &World, canaries: &mut Canaries) -> Seen {
             canaries.add("a key", key.as_str().or_else(|| key["key"].as_str()).expect("a key"));
         }
     }
-    let credential = consent(world, canaries, &mut seen).await;
-    enter(world, canaries, &mut seen).await;
-    hooks(world, canaries, &credential, &mut seen).await;
-    refreshes(world, canaries, &credential).await;
-    calls(world, canaries, &credential, &mut seen).await;
-    pages(world, canaries, &credential, &mut seen).await;
-    ends::commands(world, &credential, &mut seen).await;
-    tokens(world, canaries).await;
-    seen
 }
 
 pub(super) fn rings(world: &World) -> [String; 3] {
@@ -63,7 +84,7 @@ pub(super) fn rings(world: &World) -> [String; 3] {
 }
 
 /// Every token and secret that Bitbucket knows now.
-async fn tokens(world: &World, canaries: &mut Canaries) {
+pub(super) async fn tokens(world: &World, canaries: &mut Canaries) {
     let state = world.sandbox("GET", "state?reveal=true", None).await;
     for grant in state["grants"].as_array().expect("grants") {
         for (kind, name) in [("refresh_tokens", "a refresh token"), ("access_tokens", "an access token")] {
@@ -156,14 +177,15 @@ async fn enter(world: &World, canaries: &mut Canaries, seen: &mut Seen) {
     }
 }
 
-async fn hooks(world: &World, canaries: &mut Canaries, credential: &str, seen: &mut Seen) {
+async fn hooks(world: &World, gate: &Gate, canaries: &mut Canaries, credential: &str, seen: &mut Seen) {
     let secret = world.hook(credential, REPOSITORY).await;
     tokens(world, canaries).await;
     deliveries(world, canaries, credential, &secret).await;
+    work::parked(world, gate, canaries, credential, &secret).await;
     let push =
         json!({"repository": REPOSITORY, "branch": "main", "message": PAYLOAD, "files": {"c": PAYLOAD}});
     world.sandbox("POST", "push", Some(push)).await;
-    world.events(credential, 2).await;
+    world.events(credential, 3).await;
     for action in ["rotate_hook", "repair_hooks", "list_hooks"] {
         let call = json!({"action": action, "repository": REPOSITORY});
         let call = json!({"credential": credential, "call": call});
@@ -190,62 +212,6 @@ async fn deliveries(world: &World, canaries: &mut Canaries, credential: &str, se
         world.deliver_signed(to, "repo:push", body.as_bytes(), signature.as_deref()).await;
     }
     world.deliver_signed(credential, "repo:push", PAYLOAD.as_bytes(), Some("sha256=00")).await;
-}
-
-async fn refreshes(world: &World, canaries: &mut Canaries, credential: &str) {
-    for failure in [
-        json!({}),
-        json!({"fail_token_endpoint": {"count": 1, "status": 503, "html": true}}),
-        json!({"fail_token_endpoint": {"count": 1, "status": 200, "html": true}}),
-        json!({"lose_answer": {"count": 1, "when": "before_commit"}}),
-        json!({}),
-    ] {
-        tokens(world, canaries).await;
-        world.behave(failure).await;
-        let before = world.generation(credential).await;
-        world.operator("POST", &format!("credentials/{credential}/refresh"), None).await;
-        world.sandbox("POST", "clock", Some(json!({"advance_seconds": 60}))).await;
-        world.sweep().await;
-        let _ = before;
-    }
-    tokens(world, canaries).await;
-}
-
-async fn calls(world: &World, canaries: &mut Canaries, credential: &str, seen: &mut Seen) {
-    let branch = json!({"repository": REPOSITORY, "branch": "canary", "message": "one", "files": {"d": "1"}});
-    world.sandbox("POST", "push", Some(branch)).await;
-    for call in [
-        json!({"method": "GET", "path": "user"}),
-        json!({"method": "GET", "path": "repositories/seilbahn/nowhere"}),
-        json!({"method": "POST", "path": format!("repositories/{REPOSITORY}/pullrequests"),
-            "body": {"title": CALL, "source": {"branch": {"name": "canary"}}}}),
-        json!({"action": "commit_files", "repository": REPOSITORY, "branch": "main", "message": CALL,
-            "files": [{"path": "e", "text": CALL}]}),
-        json!({"action": CALL}),
-    ] {
-        let (status, answer) =
-            world.operator("POST", "call", Some(json!({"credential": credential, "call": call}))).await;
-        let place = if status.is_success() { Place::Page } else { Place::Error };
-        seen.push((place, answer.to_string()));
-    }
-    // A token that Bitbucket takes no more: the worker meets a 401, and the refresher is asked.
-    tokens(world, canaries).await;
-    world.behave(json!({"fail_api": {"count": 1, "status": 401, "path": "/user"}})).await;
-    let outcome = world.call(credential, json!({"method": "GET", "path": "user"})).await;
-    seen.push((Place::Page, format!("{outcome:?}")));
-    world.behave(json!({"lose_api_answer": {"count": 1, "when": "after_commit", "method": "POST", "path": "/refs"}})).await;
-    let make = json!({"method": "POST", "path": format!("repositories/{REPOSITORY}/refs/branches"),
-        "body": {"name": "lost", "target": {"hash": CALL}}});
-    let make = json!({"credential": credential, "call": make});
-    seen.push((Place::Page, world.operator("POST", "call", Some(make)).await.1.to_string()));
-    world.behave(json!({"lose_api_answer": null})).await;
-    for nonsense in [
-        format!("{{\"id\": \"{CALL}\""),
-        format!("{{\"id\":\"x\",\"credential\":\"{credential}\",\"call\":\"{CALL}\"}}"),
-    ] {
-        world.submit(nonsense).await;
-    }
-    tokens(world, canaries).await;
 }
 
 async fn pages(world: &World, canaries: &mut Canaries, credential: &str, seen: &mut Seen) {

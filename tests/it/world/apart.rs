@@ -12,10 +12,20 @@ impl World {
     /// Starts a system with these parameters of the template and switches of the sandbox. Nothing sweeps in
     /// it by itself.
     pub(crate) async fn apart(parameters: &[(&str, &str)], behaviour: Value) -> World {
+        World::apart_behind(None, parameters, behaviour).await
+    }
+
+    /// The same, with functions that look for AWS at this address.
+    pub(crate) async fn apart_behind(
+        functions_endpoint: Option<String>,
+        parameters: &[(&str, &str)],
+        behaviour: Value,
+    ) -> World {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let options = Options {
             parameters: parameters.iter().map(own).collect(),
             schedule: Some("rate(1 day)".to_owned()),
+            functions_endpoint,
             ..Options::default()
         };
         World::of(World::start((options, behaviour)).await)

@@ -1,9 +1,11 @@
-//! Queues of a test's own, with their dead-letter queues.
+//! The stack's queues by their words, and queues of a test's own, with their dead-letter queues.
+
+use std::collections::BTreeMap;
 
 use bucketwheel::aws::{SqsBacklog, SqsInbox};
-use bucketwheel::ports::Inbox as _;
+use bucketwheel::ports::{Backlog as _, DeadLetter, Inbox as _};
 
-use super::{World, locked};
+use super::World;
 
 /// A queue of a test's own.
 pub(crate) struct OwnQueue {
@@ -15,13 +17,38 @@ pub(crate) struct OwnQueue {
 }
 
 impl World {
-    /// Everything that was taken off the queues of events, outcomes and changes, with the queue's name.
-    pub(crate) fn heard(&self) -> Vec<(&'static str, String)> {
-        let events = locked(&self.system.events).clone().into_iter().map(|text| ("events", text));
-        let changes = locked(&self.system.changes).clone().into_iter().map(|text| ("changes", text));
-        let results = locked(&self.system.results).clone().into_iter();
-        let results = results.map(|outcome| ("results", serde_json::json!(outcome).to_string()));
-        events.chain(changes).chain(results).collect()
+    /// The word of each queue of the stack, by its address: `calls`, and `dead calls` for its dead letters.
+    pub(crate) async fn queue_words(&self) -> BTreeMap<String, String> {
+        let settings = self.local().environment("console").await.expect("the console is deployed");
+        let word = |(name, url): (String, String)| {
+            let name = name.strip_prefix("BUCKETWHEEL_")?.to_lowercase();
+            let living = name.strip_suffix("_queue").map(str::to_owned);
+            Some((url, living.or_else(|| Some(format!("dead {}", name.strip_suffix("_dlq")?)))?))
+        };
+        settings.into_iter().filter_map(word).collect()
+    }
+
+    /// All that lies in the dead-letter queues, as one text each, with its queue's word. It is hidden for a
+    /// while.
+    pub(crate) async fn dead_letters(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        for (url, word) in self.queue_words().await {
+            let backlog = SqsBacklog::new(&self.account, String::new(), url);
+            while word.starts_with("dead ") {
+                let letters = backlog.take(60).await.expect("taken");
+                if letters.is_empty() {
+                    break;
+                }
+                let text = |letter: DeadLetter| {
+                    let values = letter.attributes.iter().map(|of| String::from_utf8_lossy(&of.value));
+                    let values = values.collect::<Vec<_>>().join("\n");
+                    [letter.body, letter.cause.unwrap_or_default(), letter.group.unwrap_or_default(), values]
+                        .join("\n")
+                };
+                all.extend(letters.into_iter().map(|letter| (word.clone(), text(letter))));
+            }
+        }
+        all
     }
 
     /// Buries a message of the calls queue.
