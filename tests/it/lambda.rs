@@ -2,6 +2,8 @@
 //! fail: each request that the function sends, to AWS or to Bitbucket, is a step, and at a chosen step or
 //! time the function is killed (SIGKILL), or an answer is lost.
 
+mod fault;
+
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,38 +19,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+pub(crate) use fault::{FAULTS, Fault, Trouble, no_trouble};
+
+use self::fault::trouble_at;
 use crate::world::World;
-
-/// What goes wrong at a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The function is killed before the request takes effect.
-    KilledBefore,
-    /// The function is killed after the request took effect.
-    KilledAfter,
-    /// The connection breaks before the request takes effect.
-    LostBefore,
-    /// The request takes effect, and the connection breaks before the answer.
-    LostAfter,
-    /// The request takes effect, and Bitbucket says that it took too long.
-    TookTooLong,
-}
-
-pub(crate) const FAULTS: [Fault; 5] =
-    [Fault::KilledBefore, Fault::KilledAfter, Fault::LostBefore, Fault::LostAfter, Fault::TookTooLong];
-
-/// Asked at each step, with the names of all so far: what goes wrong now.
-pub(crate) type Trouble = Box<dyn Fn(&[String]) -> Option<Fault> + Send + Sync>;
-
-/// Nothing goes wrong.
-pub(crate) fn no_trouble() -> Trouble {
-    Box::new(|_| None)
-}
-
-/// Something goes wrong at a step, from 0 on.
-fn trouble_at(step: usize, fault: Fault) -> Trouble {
-    Box::new(move |steps| (steps.len() == step + 1).then_some(fault))
-}
 
 /// What to run, and what happens to it.
 pub(crate) struct Invocation<'a> {
@@ -272,6 +246,10 @@ impl Surroundings {
             Some(Fault::LostAfter) => return lost(),
             Some(Fault::TookTooLong) if at_bitbucket => {
                 return Response::builder().status(555).body("<html>too long</html>".into()).expect("one");
+            }
+            Some(Fault::Answered(encoding, body)) if at_bitbucket => {
+                let response = Response::builder().header("content-type", "application/json");
+                return response.header("content-encoding", encoding).body(body.into()).expect("one");
             }
             _ => {}
         }

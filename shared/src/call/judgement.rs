@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::{Method, Problem};
 use crate::credential::Scopes;
 
+/// How many levels a body may have to be passed on as JSON.
+const DEEPEST: usize = 100;
+
 /// What Bitbucket answered, whatever the status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -27,9 +30,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON, if it is some.
+    /// The body as JSON, if it is some. What is nested deeper than anything of Bitbucket's is not taken for
+    /// JSON: readers of an outcome, which wraps the body, have a limit of their own (128 levels in Rust).
     pub fn json(&self) -> Option<Value> {
-        serde_json::from_slice(&self.body).ok()
+        serde_json::from_slice(&self.body).ok().filter(|body| levels(body) <= DEEPEST)
+    }
+}
+
+fn levels(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(levels).max().unwrap_or_default(),
+        Value::Object(map) => 1 + map.values().map(levels).max().unwrap_or_default(),
+        _ => 0,
     }
 }
 

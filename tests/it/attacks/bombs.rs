@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bucketwheel::signature::sign;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -10,6 +12,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{REPOSITORY, only_the_last_came, parsed, posted};
+use crate::lambda::{Fault, Invocation, invoke, record};
 use crate::world::{World, until};
 
 /// 64 MiB of zeros, in about 64 KiB.
@@ -108,4 +111,48 @@ async fn a_json_bomb_is_a_text_like_any_other() {
         (!log.contains("stack overflow") && !log.contains("panicked")).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_bomb_as_bitbuckets_answer_is_a_body_like_any_other() {
+    let world = World::running().await;
+    let credential = world.connect("bombs as answers").await;
+    let deep = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
+    let (zip, deepest) = (zip_bomb(), deep(100_000));
+    for (name, encoding, bomb) in [
+        ("gzip", "gzip", zip.clone()),
+        ("brotli", "br", zip),
+        ("deep", "identity", deepest),
+        // As deep as we read, which is too deep for whoever reads the outcome around it.
+        ("edge", "identity", deep(127)),
+        ("shallow", "identity", deep(100)),
+        ("wide", "identity", format!("{{{}\"z\":1}}", "\"a\":1e999999,".repeat(10_000)).into_bytes()),
+        ("large", "identity", vec![b' '; 8 * 1024 * 1024]),
+    ] {
+        let id = format!("bomb-{name}-{credential}");
+        let call = json!({"method": "GET", "path": "user"});
+        let message = json!({"id": id, "credential": credential, "call": call, "reply": "store"});
+        let bytes: &'static [u8] = bomb.leak();
+        let trouble = Box::new(move |steps: &[String]| {
+            let asks = steps.last().is_some_and(|step| step.starts_with("GET /2.0/"));
+            asks.then_some(Fault::Answered(encoding, bytes))
+        });
+        let (life, event) = (Duration::from_secs(30), record(&message.to_string(), 1));
+        let what = Invocation { function: "api-worker", event, life, trouble, killed_after: None };
+        let visit = invoke(&world, what).await;
+        assert!(visit.acknowledged() && !visit.log.contains("panicked"), "{name}: {visit:?}");
+        // Whoever asks the console gets what came, packed as it was, or that it is too much.
+        let (status, outcome) = world.operator("GET", &format!("calls/{id}"), None).await;
+        assert_eq!(status, StatusCode::OK, "{name}: {outcome}");
+        let told = outcome["error"]["code"].as_str();
+        let is_whole = match outcome["body_base64"].as_str() {
+            Some(text) => STANDARD.decode(text).expect("base64") == bytes,
+            None => outcome["body"].to_string().as_bytes() == bytes,
+        };
+        assert_eq!(
+            (told, is_whole),
+            if name == "large" { (Some("answer_too_large"), false) } else { (None, true) },
+            "{name}"
+        );
+    }
 }
