@@ -215,6 +215,7 @@ fn one_sweep_a_minute_keeps_as_many_chains_as_the_document_says() {
     for (chains, at_once, refresh) in [
         (50_000, 16, 600),
         (100_000, 16, 600),
+        (135_000, 16, 600),
         (150_000, 16, 600),
         (200_000, 16, 600),
         (200_000, 16, 300),
