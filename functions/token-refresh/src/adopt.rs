@@ -1,7 +1,7 @@
 //! Parked pairs come home.
 
 use bucketwheel::ports::{Edge, Probe, Queue, Table, TableError, TokenEndpoint};
-use bucketwheel::rotation::{Adoption, adopt};
+use bucketwheel::rotation::{Adoption, adopt, falls_due};
 use bucketwheel::store::tokens::{self, Parked, Tokens};
 
 use crate::Refresher;
@@ -18,8 +18,9 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             let Parked { origin, pair, .. } = parked;
             let written = match adoption {
                 Adoption::Commit => {
-                    let next = self.next(found.chain().upkeep, pair, now);
-                    tokens::commit(&self.table, id, origin, pair, now, next).await
+                    let (upkeep, expiry) = (found.chain().upkeep, pair.expires_at());
+                    let due = falls_due(upkeep, now, expiry, &self.terms, self.edge.random());
+                    tokens::commit(&self.table, id, origin, pair, now, due).await
                 }
                 Adoption::Keep => tokens::keep(&self.table, id, origin, pair).await,
                 Adoption::Drop => Ok(()),

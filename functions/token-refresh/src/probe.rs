@@ -39,11 +39,16 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         };
         let seen = self.try_out(&credential, token).await?;
         let now = self.edge.now();
-        let probed = probed(&chain, seen, now, &self.terms, self.edge.random());
+        let mut probed = probed(&chain, seen, now, &self.terms, self.edge.random());
         tracing::info!(credential = id.as_str(), ?seen, "probe");
+        let after = probed.of(&chain);
+        let (verdict, status) = (after.standing(now), &credential.status);
+        if status.health != Health::Disabled && verdict != (status.health, status.cause) {
+            // This run may not live to tell, so what is news is looked at again.
+            probed.due_at = probed.due_at.min(now + self.terms.backoff);
+        }
         tokens::probed(&self.table, id, &chain, &probed, now).await?;
-        let chain = probed.of(&chain);
-        Ok(Some((chain, chain.standing(now))))
+        Ok(Some((after, verdict)))
     }
 
     /// One request, if the hourly allowance has room for what can wait.

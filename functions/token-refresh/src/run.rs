@@ -8,7 +8,7 @@ use bucketwheel::ports::{Edge, Outgoing, Probe, Queue, Table, TableError, TokenE
 use bucketwheel::rotation::{
     self, Answer, Chain, Claim, Effect, Event, Outcome, Phase, Present, Run, RunId, Upkeep,
 };
-use bucketwheel::store::tokens::{Next, Parked, Promotion, SealedPair, Shown, Tokens};
+use bucketwheel::store::tokens::{Parked, Promotion, SealedPair, Shown, Tokens};
 use bucketwheel::store::{refusals, tokens};
 use bucketwheel::token::{ExchangeError, RefreshToken, Refusal, TokenError};
 use jiff::{SignedDuration, Timestamp};
@@ -52,9 +52,9 @@ pub(crate) struct Ran {
 
 impl Ran {
     /// It did not run, since Bitbucket fails.
-    pub(crate) fn held_back(chain: Chain) -> Self {
+    pub(crate) fn held_back(chain: Chain, shown: Shown) -> Self {
         let (outcome, cause) = (Outcome::Transient, Some(Cause::HeldBack));
-        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), shown: Shown::Well, verdict: None }
+        Self { outcome, cause, found: Found::Nothing, chain: Some(chain), shown, verdict: None }
     }
 }
 
@@ -91,7 +91,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
                 }
             };
             let now = self.edge.now();
-            // What is shown as troubled is tried, whether it is due or not, until it is not any more.
+            // Where people were told of trouble it is tried, due or not, until they can be told of its end.
             let nudged = nudged || held.shown(now) == Shown::Troubled;
             (phase, effect) = rotation::step(phase, event, now, &Run { id: run, nudged }, &self.terms);
         }
@@ -176,17 +176,11 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             tokio::time::sleep(Duration::from_millis(200) * failures).await;
         }
         let now = self.edge.now();
-        let next = self.next(claim.upkeep, &pair, now);
-        match stored(held, tokens::commit(&self.table, id, &claim.origin(), &pair, now, next).await) {
+        let due = rotation::falls_due(claim.upkeep, now, pair.expires_at(), &self.terms, self.edge.random());
+        match stored(held, tokens::commit(&self.table, id, &claim.origin(), &pair, now, due).await) {
             Event::Refused => self.or_ours(id, &pair, held).await,
             event => event,
         }
-    }
-
-    pub(crate) fn next(&self, upkeep: Upkeep, pair: &SealedPair, now: Timestamp) -> Next {
-        let random = self.edge.random();
-        let usually = rotation::falls_due(upkeep, now, pair.expires_at(), &self.terms, random);
-        Next { usually, troubled: now - self.terms.skew }
     }
 
     async fn or_ours(&self, id: &CredentialId, pair: &SealedPair, held: &mut Held) -> Event {

@@ -234,17 +234,18 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     /// While Bitbucket fails a chain waits, unless a spend is open: it can be repeated only inside a window
     /// that will not wait. Nothing is told of one that can wait for as long as its access token works.
     async fn without_leave(&self, id: &CredentialId, nudged: bool) -> Option<Ran> {
-        let chain = match tokens::get(&self.table, id).await {
-            Ok(found) => found?.chain(),
+        let tokens = match tokens::get(&self.table, id).await {
+            Ok(found) => found?,
             Err(error) => {
                 tracing::error!(credential = id.as_str(), error = %Causes(&error), "the table failed");
                 return None;
             }
         };
+        let chain = tokens.chain();
         if chain.intent.is_some() || !chain.upkeep.asks_token_endpoint() {
             return Some(self.run(id, nudged).await);
         }
-        Some(Ran::held_back(chain))
+        Some(Ran::held_back(chain, tokens.shown(self.edge.now())))
     }
 
     /// A run that has to let a lease lapse first, with its spend and the commit.

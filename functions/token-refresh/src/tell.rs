@@ -66,13 +66,12 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
     /// Tells what is known of a credential that a person has changed, if nobody was told yet.
     pub(crate) async fn tell_known(&self, id: &CredentialId) -> Result<Option<Health>, Untold> {
         let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
-        let now = self.edge.now();
-        self.announce(id, None, tokens.shown(now), tokens.chain().generation, now).await
+        self.announce(id, None, Shown::Well, tokens.chain().generation, self.edge.now()).await
     }
 
     /// Announces what was found, or, if nothing was, what is known and was not announced. What an operator
     /// switched off stays so. The event goes first: a run that dies in between announces it again, under
-    /// the same id.
+    /// the same id; and before an event of trouble it is noted that its end will have to be told.
     async fn announce(
         &self,
         id: &CredentialId,
@@ -84,41 +83,57 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
         let Some(credential) = credentials::get(&self.table, id).await? else { return Ok(None) };
         let known = &credential.status;
         let found = found.filter(|_| known.health != Health::Disabled);
-        let status = match found {
-            Some((health, cause)) if (health, cause) != (known.health, known.cause) => {
-                Status { health, cause, since: now }
-            }
-            _ => known.clone(),
-        };
         let told = credentials::told(&self.table, id).await?;
         // A credential begins `up`, and nobody needs to hear that.
         let told = told.unwrap_or(Told { health: Health::Up, cause: None });
-        let news = status != *known || (told.health, told.cause) != (status.health, status.cause);
-        if !news && shown != Shown::Outdated {
+        let (health, cause) = found.unwrap_or((known.health, known.cause));
+        let changed = (health, cause) != (known.health, known.cause);
+        // An event of trouble may have been sent by a run that could not store that it was.
+        let retracts = shown == Shown::Outdated && matches!(health, Health::Up | Health::Disabled);
+        if !changed && !retracts && (told.health, told.cause) == (health, cause) {
             return Ok(None);
         }
+        let since = if changed || retracts { now } else { known.since };
+        let status = Status { health, cause, since };
         let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
-        if news {
-            let mut page = self.public_url.clone();
-            page.set_path(&format!("credentials/{id}"));
-            let change = StatusChange {
-                credential: &credential,
-                status: &status,
-                generation,
-                works_until: status.works_until(&tokens.chain()),
-                forecast: &forecast(&tokens.chain(), tokens.due_at(), now, &self.terms),
-                page: page.as_str(),
-            };
-            self.events.send(Outgoing::event(&change.envelope())).await?;
+        let chain = tokens.chain();
+        // A newer run is about to tell of trouble, or has told that the chain ended.
+        let noted = tokens.troubled_at().filter(|_| chain.upkeep.asks_token_endpoint());
+        let newer = match health {
+            Health::Up => found.is_some() && noted.is_some_and(|at| at >= generation),
+            Health::Degraded => chain.ended,
+            Health::Down | Health::Disabled => false,
+        };
+        if newer {
+            return Ok(None);
         }
-        // Each sweep tries again, by whatever clock, until it can tell that the trouble is over. Only a refusal
-        // is waited out.
-        let Chain { upkeep, refused_at, .. } = tokens.chain();
-        let degraded = status.health == Health::Degraded;
-        let retried = degraded && upkeep.asks_token_endpoint() && refused_at.is_none();
-        let due_at = retried.then(|| now - self.terms.skew);
-        credentials::tell(&self.table, &credential, &status, generation, due_at).await?;
-        Ok(news.then_some(status.health))
+        let troubled = matches!(health, Health::Degraded | Health::Down);
+        if troubled {
+            // What was refused waits, and when a token expires is for a person to say.
+            let tried_again =
+                chain.refused_at.is_none() && !chain.ended && cause != Some(Cause::TokenExpires);
+            tokens::troubled(&self.table, id, generation, tried_again).await?;
+        }
+        let mut page = self.public_url.clone();
+        page.set_path(&format!("credentials/{id}"));
+        let change = StatusChange {
+            credential: &credential,
+            status: &status,
+            generation,
+            works_until: status.works_until(&chain),
+            forecast: &forecast(&chain, tokens.due_at(), now, &self.terms),
+            page: page.as_str(),
+        };
+        self.events.send(Outgoing::event(&change.envelope())).await?;
+        match credentials::tell(&self.table, &credential, &status, generation, tokens.troubled_at()).await {
+            // Others were faster, and may have told before this event what is so now.
+            Err(TableError::Refused) if troubled => {
+                let Some(tokens) = tokens::get(&self.table, id).await? else { return Ok(None) };
+                tokens::troubled(&self.table, id, tokens.chain().generation, true).await?;
+                Ok(None)
+            }
+            told => Ok(told.map(|()| Some(health))?),
+        }
     }
 
     /// What a run says of its credential, if anything.
@@ -132,7 +147,7 @@ impl<T: Table, Q: Queue, E: Edge, O: TokenEndpoint, A: Probe> Refresher<T, Q, E,
             Outcome::NotDue | Outcome::Contested => return None,
             // One that waits for Bitbucket is told of when its access token will not wait much longer.
             Outcome::Transient if ran.cause == Some(Cause::HeldBack) && !self.ends_soon(ran, now) => {
-                return None;
+                return (ran.shown == Shown::Outdated).then_some((Health::Up, None));
             }
             Outcome::Rotated => (Health::Up, None),
             Outcome::Transient | Outcome::Parked => (Health::Degraded, cause(Cause::RefreshFailed)),

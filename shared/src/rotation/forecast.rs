@@ -48,7 +48,7 @@ pub struct Forecast {
     /// When calls stop working unless it is refreshed or replaced; none if nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_expires_at: Option<Timestamp>,
-    /// When it is due for its next refresh, or a probe; none once it has ended.
+    /// When it is due for its next refresh, or a probe, now or later; none once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
     /// Whole days until Bitbucket drops the chain for want of use; none if it has no refresh token.
@@ -98,7 +98,7 @@ pub fn forecast(chain: &Chain, due_at: Option<Timestamp>, now: Timestamp, terms:
         outlook,
         rotated_at: chain.refreshed_at,
         access_expires_at: Some(chain.expires_at).filter(|expiry| *expiry < NEVER),
-        due_at,
+        due_at: due_at.map(|due| due.max(now)),
         idle_days_left: rotates.then(|| days(idle_ends_at.duration_since(now))),
         window_ends_at,
     }

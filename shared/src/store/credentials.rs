@@ -189,7 +189,7 @@ pub async fn tell(
     credential: &Credential,
     status: &Status,
     generation: u64,
-    due_at: Option<Timestamp>,
+    noted: Option<u64>,
 ) -> Result<(), TableError> {
     let id = &credential.id;
     let mut set = Attributes::new();
@@ -203,7 +203,7 @@ pub async fn tell(
             attributes: to_attributes(&told),
             condition: Condition::Always,
         },
-        super::tokens::told(id, generation, status.health, due_at),
+        super::tokens::told(id, generation, status.health, noted),
     ];
     table.write(writes).await
 }

@@ -21,6 +21,8 @@ use crate::seal::{Field, Keyring, NONCE_LEN, OpenError, Place, Sealed};
 use crate::token::{AccessToken, RefreshToken, TokenSet};
 
 const TOKENS: &str = "TOKENS";
+/// Due by any clock.
+const AT_ONCE: Timestamp = Timestamp::UNIX_EPOCH;
 /// Over how many partitions of the index `due` the credentials are spread.
 pub const SHARDS: u8 = 4;
 
@@ -206,6 +208,11 @@ impl Tokens {
         }
     }
 
+    /// At which generation trouble was noted whose end has not been told.
+    pub fn troubled_at(&self) -> Option<u64> {
+        self.troubled_at
+    }
+
     /// Whether this is the pair that was to be stored: how a writer finds out that a write took place
     /// whose acknowledgement was lost.
     pub fn is(&self, pair: &SealedPair) -> bool {
@@ -316,26 +323,17 @@ pub async fn claim(table: &impl Table, id: &CredentialId, claim: &Claim) -> Resu
     table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
 }
 
-/// When a pair that is stored now is looked at again.
-#[derive(Debug, Clone, Copy)]
-pub struct Next {
-    /// Usually.
-    pub usually: Timestamp,
-    /// If its credential was last told to be degraded or down. Whoever stores the pair owes the news that it
-    /// is not any more, and may die before it can tell.
-    pub troubled: Timestamp,
-}
-
 /// Stores the pair that was bought under a claim, at once or after it was parked. A kept pair stays: it may
-/// be a sibling of this one. Whether the credential is in trouble is for the table to say: somebody may have
-/// told so since the chain was read.
+/// be a sibling of this one. Where people were told of trouble, the pair is due at once and not at `due_at`:
+/// whoever stores it owes the news that the trouble is over, and may die before it can tell. The table is asked
+/// for it, since somebody may have told since the chain was read.
 pub async fn commit(
     table: &impl Table,
     id: &CredentialId,
     origin: &Origin,
     pair: &SealedPair,
     now: Timestamp,
-    next: Next,
+    due_at: Timestamp,
 ) -> Result<(), TableError> {
     let remove = [&INTENT[..], &LEASE, &["refused_at_ms", "ended"]].concat();
     let write = |due_at, condition| {
@@ -343,8 +341,8 @@ pub async fn commit(
         table.write(vec![Write::Update { key: key(id), set, remove: remove.clone(), condition }])
     };
     let well = Condition::All(vec![mine(origin), Condition::Lacks("troubled_at")]);
-    match write(next.usually, well).await {
-        Err(TableError::Refused) => write(next.troubled, mine(origin)).await,
+    match write(due_at, well).await {
+        Err(TableError::Refused) => write(AT_ONCE, mine(origin)).await,
         written => written,
     }
 }
@@ -371,7 +369,7 @@ pub async fn keep(
         Err(TableError::Refused) => {}
         written => return written,
     }
-    set.extend(shown_due(id, Timestamp::UNIX_EPOCH));
+    set.extend(due_at_once(id));
     let given_up = Condition::All(vec![near, Condition::Equals("ended", Value::from(true))]);
     table.write(vec![Write::Update { key: key(id), set, remove: vec!["ended"], condition: given_up }]).await
 }
@@ -481,20 +479,39 @@ pub async fn rest(table: &impl Table, id: &CredentialId, generation: u64) -> Res
     table.write(vec![Write::Update { key: key(id), set: Attributes::new(), remove, condition }]).await
 }
 
-/// A write that changes nothing of the chain and is refused unless it is at `generation`: what the telling
-/// of a status adds, which must not come after a reconnect. It notes whether the status is good, and where the
-/// index `due` shows the chain until it has become so.
-pub(super) fn told(id: &CredentialId, generation: u64, health: Health, due_at: Option<Timestamp>) -> Write {
+/// Notes, before anybody is told, that people are about to be told of trouble, and makes the chain due at once if
+/// it is to be tried again. So whoever tells and dies leaves word that the end of the trouble must be told too.
+pub async fn troubled(
+    table: &impl Table,
+    id: &CredentialId,
+    generation: u64,
+    tried_again: bool,
+) -> Result<(), TableError> {
+    let mut set = attributes(json!({ "troubled_at": generation }));
+    if tried_again {
+        set.extend(due_at_once(id));
+    }
     let condition = Condition::Equals("generation", Value::from(generation));
+    table.write(vec![Write::Update { key: key(id), set, remove: Vec::new(), condition }]).await
+}
+
+/// A write that changes nothing of the chain and is refused unless it is at `generation`: what the telling
+/// of a status adds, which must not come after a reconnect. It notes whether the status is good: the note of
+/// trouble goes, if it is the one that was known. Another one is of somebody who is about to tell.
+pub(super) fn told(id: &CredentialId, generation: u64, health: Health, noted: Option<u64>) -> Write {
+    let mut condition = vec![Condition::Equals("generation", Value::from(generation))];
     let (mut set, mut remove) = (Attributes::new(), Vec::new());
     match health {
         Health::Degraded | Health::Down => drop(set.insert("troubled_at".to_owned(), generation.into())),
-        Health::Up | Health::Disabled => remove.push("troubled_at"),
+        Health::Up | Health::Disabled => {
+            remove.push("troubled_at");
+            condition.push(match noted {
+                Some(at) => Condition::Equals("troubled_at", Value::from(at)),
+                None => Condition::Lacks("troubled_at"),
+            });
+        }
     }
-    if let Some(at) = due_at {
-        set.extend(shown_due(id, at));
-    }
-    Write::Update { key: key(id), set, remove, condition }
+    Write::Update { key: key(id), set, remove, condition: Condition::All(condition) }
 }
 
 /// Puts a chain off that is not due, so that it is not looked at each minute. It stays where it is if somebody
@@ -549,17 +566,18 @@ pub async fn probed(
 /// The write by which a person says how a chain is kept alive. When it is due is for the refresher to find
 /// out, who is at it maybe.
 pub fn keep_as(id: &CredentialId, generation: u64, upkeep: Upkeep) -> Write {
-    amended(id, generation, json!({ "upkeep": upkeep }))
+    amended(id, generation, json!({ "upkeep": upkeep }), Vec::new())
 }
 
-/// The write by which a person says when a token expires that was made by hand.
+/// The write by which a person says when a token expires that was made by hand. It may be tried at once,
+/// however lately it was.
 pub fn expires_at(id: &CredentialId, generation: u64, expires_at: Timestamp) -> Write {
-    amended(id, generation, json!({ "expires_at_ms": expires_at.as_millisecond() }))
+    amended(id, generation, json!({ "expires_at_ms": expires_at.as_millisecond() }), vec!["probed_at_ms"])
 }
 
-fn amended(id: &CredentialId, generation: u64, set: Value) -> Write {
+fn amended(id: &CredentialId, generation: u64, set: Value, remove: Vec<&'static str>) -> Write {
     let condition = Condition::Equals("generation", Value::from(generation));
-    Write::Update { key: key(id), set: attributes(set), remove: Vec::new(), condition }
+    Write::Update { key: key(id), set: attributes(set), remove, condition }
 }
 
 /// Reads the credentials of one shard whose time has come, the earliest first.
@@ -613,9 +631,8 @@ fn shard_of(id: &CredentialId) -> u8 {
     sum % SHARDS
 }
 
-/// Where the index `due` shows it.
-fn shown_due(id: &CredentialId, at: Timestamp) -> Attributes {
-    attributes(json!({ "due_shard": shard_name(shard_of(id)), "due_at": at.as_millisecond() }))
+fn due_at_once(id: &CredentialId) -> Attributes {
+    attributes(json!({ "due_shard": shard_name(shard_of(id)), "due_at": AT_ONCE.as_millisecond() }))
 }
 
 fn shard_name(shard: u8) -> String {

@@ -8,7 +8,7 @@ use bucketwheel::rotation::{
 };
 use bucketwheel::seal::Keyring;
 use bucketwheel::store::credentials;
-use bucketwheel::store::tokens::{self, Next, Promotion, Rings, SealedPair, Tokens};
+use bucketwheel::store::tokens::{self, Promotion, Rings, SealedPair, Tokens};
 use bucketwheel::token::{AccessToken, RefreshToken, TokenSet};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -98,11 +98,10 @@ async fn one_sequence(seed: u64) {
         let back = dice.below(claims.len().min(3));
         let claim = claims[claims.len() - 1 - back];
         let new = pair(&ring, claim.generation + 1, n, now);
-        let next = Next { usually: now, troubled: now };
         let (real, model) = match dice.below(9) {
             0 | 1 => (accepted(tokens::claim(&table, &id, &claim).await), item.claim(&claim)),
             2 => (
-                accepted(tokens::commit(&table, &id, &claim.origin(), &new, now, next).await),
+                accepted(tokens::commit(&table, &id, &claim.origin(), &new, now, now).await),
                 item.commit(&claim.origin(), n, now, &terms),
             ),
             3 => (
@@ -125,7 +124,7 @@ async fn one_sequence(seed: u64) {
             6 => {
                 let origin = claim.origin();
                 let real = match adopt(Some(&item.chain), &origin) {
-                    Adoption::Commit => tokens::commit(&table, &id, &origin, &new, now, next).await,
+                    Adoption::Commit => tokens::commit(&table, &id, &origin, &new, now, now).await,
                     Adoption::Keep => tokens::keep(&table, &id, &origin, &new).await,
                     Adoption::Drop => Ok(()),
                 };
@@ -147,7 +146,8 @@ async fn one_sequence(seed: u64) {
                 let real = accepted(real);
                 // The model's telling takes no time.
                 if real {
-                    let told = credentials::tell(&table, &credential, &credential.status, before + 1, None);
+                    let told =
+                        credentials::tell(&table, &credential, &credential.status, before + 1, Some(before));
                     told.await.expect("told");
                 }
                 (real, item.connect(before, n, now, &terms))

@@ -18,6 +18,11 @@ async fn shown(shared: &Shared, n: u8) -> (Health, Option<Cause>) {
     (status.health, status.cause)
 }
 
+/// What consumers were last told of it. Nobody is told that a credential begins `up`.
+fn heard(shared: &Shared, n: u8) -> String {
+    locked(&shared.heard).get(id(n).as_str()).map_or_else(|| "up".to_owned(), |(_, word)| word.clone())
+}
+
 async fn found(shared: &Shared, n: u8) -> Tokens {
     tokens::get(&shared.table, &id(n)).await.expect("read").expect("tokens")
 }
@@ -27,7 +32,8 @@ pub(super) async fn settled(shared: &Shared) -> bool {
     for n in 0..CREDENTIALS {
         let chain = found(shared, n).await.chain();
         let shown = shown(shared, n).await;
-        if !(chain.ended && shown == LOST || at_rest(&chain) && shown == UP) {
+        let told = heard(shared, n) == shown.0.word();
+        if !(told && (chain.ended && shown == LOST || at_rest(&chain) && shown == UP)) {
             return false;
         }
     }
@@ -39,20 +45,16 @@ fn at_rest(chain: &Chain) -> bool {
     verified && chain.generation > 1 && chain.intent.is_none() && chain.refused_at.is_none()
 }
 
-/// Notes a chain that has been whole for twelve minutes of calm, and is still shown or was last told of as
+/// Notes a chain that has been whole for twelve minutes of calm, and is still shown, or was last told of, as
 /// something else. A sweep comes each minute, and two clocks may differ by ten.
 pub(super) async fn told_in_time(shared: &Shared, untold: &mut [Option<i64>; CREDENTIALS as usize]) {
     for n in 0..CREDENTIALS {
-        let found = found(shared, n).await;
-        let whole = at_rest(&found.chain()) && found.chain().generation > found.chain().consent;
-        let told = credentials::told(&shared.table, &id(n)).await.expect("read");
-        let told = told.map_or(UP, |told| (told.health, told.cause));
+        let (shown, heard) = (shown(shared, n).await, heard(shared, n));
         let since = &mut untold[usize::from(n)];
-        if !whole || told == UP && shown(shared, n).await == UP {
+        if !at_rest(&found(shared, n).await.chain()) || shown == UP && heard == "up" {
             *since = None;
         } else if shared.second() - *since.get_or_insert(shared.second()) > 12 * 60 {
-            let shown = shown(shared, n).await;
-            shared.breached(format!("credential {n} is whole, shown as {shown:?}, told of as {told:?}"));
+            shared.breached(format!("credential {n} is whole, shown as {shown:?} and told of as {heard}"));
         }
     }
 }
@@ -70,16 +72,17 @@ pub(super) async fn verdict(shared: &Shared) -> Result<u64, String> {
         let serves = |token| locked(&shared.provider).serves(token, shared.second(), &shared.variant);
         let token = number(found.refresh(&ring(), &id(n)));
         let works = serves(token);
-        let shown = shown(shared, n).await;
-        let right = if chain.ended {
-            lost += 1;
-            shared.variant.grace < 600 && !works && shown == LOST
-        } else {
-            works && at_rest(&chain) && shown == UP
-        };
+        let (shown, heard) = (shown(shared, n).await, heard(shared, n));
+        let right = heard == shown.0.word()
+            && if chain.ended {
+                lost += 1;
+                shared.variant.grace < 600 && !works && shown == LOST
+            } else {
+                works && at_rest(&chain) && shown == UP
+            };
         if !right {
             return Err(format!(
-                "credential {n}, token {token} works: {works}, shown as {shown:?}, {chain:?}"
+                "credential {n}, token {token} works: {works}, shown as {shown:?}, told of as {heard}, {chain:?}"
             ));
         }
     }

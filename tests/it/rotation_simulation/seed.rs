@@ -80,6 +80,7 @@ fn shared(dice: Dice) -> Arc<Shared> {
         provider: Mutex::new(provider),
         variant,
         table: MemoryTable::default(),
+        heard: Mutex::default(),
         table_back: if dice.hits(4) { 60 + i64::try_from(dice.below(60)).expect("small") } else { 0 },
         tally: Mutex::default(),
         under_way: Mutex::default(),

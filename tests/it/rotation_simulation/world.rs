@@ -2,7 +2,7 @@
 //!
 //! This file is long because every port draws its faults from the same dice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use bucketwheel::token::{
 };
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use serde_json::Value;
 use token_refresh::{Breaker, Refresher};
 use tokio::sync::oneshot;
 
@@ -68,6 +69,9 @@ pub(super) struct Shared {
     pub(super) provider: Mutex<Provider>,
     pub(super) variant: Variant,
     pub(super) table: MemoryTable,
+    /// What consumers were told of each credential: the ids of all events, and the state in the last. An event
+    /// that is repeated has the same id, and they handle each id once.
+    pub(super) heard: Mutex<BTreeMap<String, (BTreeSet<String>, String)>>,
     /// Until then the table does not answer, in seconds since the beginning.
     pub(super) table_back: i64,
     pub(super) tally: Mutex<Tally>,
@@ -94,6 +98,18 @@ impl Shared {
 
     pub(super) fn count(&self, what: impl FnOnce(&mut Tally)) {
         what(&mut locked(&self.tally));
+    }
+
+    /// A consumer reads an event of the queue.
+    fn hear(&self, event: &str) {
+        let event: Value = serde_json::from_str(event).expect("an event");
+        let text = |name: &str| event[name].as_str().expect("a text").to_owned();
+        let word = text("type").rsplit('.').next().expect("a word").to_owned();
+        let mut heard = locked(&self.heard);
+        let (ids, last) = heard.entry(text("subject")).or_default();
+        if ids.insert(text("id")) {
+            *last = word;
+        }
     }
 
     pub(super) async fn pause(&self) {
@@ -276,7 +292,10 @@ impl Queue for Slow {
     async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
         self.1.0.pause().await;
         // Events are grouped; of what goes to the refresh queue a refresher itself sends nothing but pairs.
-        self.1.0.count(|tally| tally.parked += u64::from(message.group.is_none()));
+        match message.group {
+            Some(_) => self.1.0.hear(&message.body),
+            None => self.1.0.count(|tally| tally.parked += 1),
+        }
         self.0.send(message).await
     }
 }
