@@ -96,10 +96,14 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         }
     }
 
+    fn patient(&self) -> &T {
+        self.patient.as_ref().unwrap_or(&self.table)
+    }
+
     async fn drain_all(&self, run: &Run) -> Result<(), Stuck> {
         let mut after = None;
         loop {
-            let (groups, next) = deliveries::groups(&self.table, PAGE, after.as_ref()).await?;
+            let (groups, next) = deliveries::groups(self.patient(), PAGE, after.as_ref()).await?;
             if !groups.is_empty() {
                 let ring = &*self.ring.get(self.edge.now()).await?;
                 let drain = |group: String| async move {
@@ -124,10 +128,10 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
                 return Ok(());
             }
             // The head is read first: whatever is parked later changes it, and the group does not end.
-            let Some(head) = deliveries::head(&self.table, group).await? else { return Ok(()) };
-            let oldest = deliveries::oldest(&self.table, group).await?;
+            let Some(head) = deliveries::head(self.patient(), group).await? else { return Ok(()) };
+            let oldest = deliveries::oldest(self.patient(), group).await?;
             if oldest.is_empty() {
-                match deliveries::end(&self.table, group, &head).await {
+                match deliveries::end(self.patient(), group, &head).await {
                     Ok(()) => return Ok(()),
                     Err(TableError::Refused) => continue,
                     Err(error) => return Err(error.into()),
@@ -135,7 +139,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             }
             for parked in oldest {
                 self.send_parked(&parked, ring, run).await?;
-                match deliveries::done(&self.table, &parked).await {
+                match deliveries::done(self.patient(), &parked).await {
                     // Refused: another drain has sent it too, and was faster.
                     Ok(()) | Err(TableError::Refused) => {}
                     Err(error) => return Err(error.into()),

@@ -51,6 +51,8 @@ use waiting::Waiting;
 pub const LARGEST_BODY: usize = 1024 * 1024;
 /// One attempt at the table, the queue or the keyring takes no longer than this.
 pub const ATTEMPT: Duration = Duration::from_millis(900);
+/// One attempt of the drain at the table: nobody waits for its answer, and a slow one is better than none.
+pub const DRAIN_ATTEMPT: Duration = Duration::from_secs(4);
 /// Time for all of it. Within this the answer is 202 or 503, whatever the table and the queue do.
 const PATIENCE: Duration = Duration::from_secs(7);
 /// Time for the hook and its secrets.
@@ -128,6 +130,8 @@ enum Unstored {
 #[derive(Debug)]
 pub struct Ingest<T, Q, K, E> {
     table: T,
+    /// The same table, for the drain.
+    patient: Option<T>,
     events: Q,
     pushes: Option<Q>,
     ring: Ring<K>,
@@ -147,6 +151,7 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
         let (ring, known, waiting) = (Ring::new(keys), Known::default(), Waiting::default());
         Self {
             table,
+            patient: None,
             events,
             pushes: None,
             ring,
@@ -157,6 +162,12 @@ impl<T: Table, Q: Queue, K: Keys, E: Edge> Ingest<T, Q, K, E> {
             unnoted: None,
             tally: Tally::default(),
         }
+    }
+
+    /// Has the drain ask the table in this way, which may wait longer for an answer ([`DRAIN_ATTEMPT`]).
+    #[must_use]
+    pub fn with_patient(self, table: T) -> Self {
+        Self { patient: Some(table), ..self }
     }
 
     /// Handles one event: answers a request, or drains.

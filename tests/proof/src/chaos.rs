@@ -2,7 +2,7 @@
 //! functions are killed, AWS fails, freezes and restarts, and Bitbucket answers slowly, wrongly or not at
 //! all. Then the faults stop, everything comes to rest, and the [ledger](crate::ledger) judges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -10,15 +10,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bucketwheel::ports::Backlog as _;
-use bucketwheel_local::{Local, Options, STACK};
-use serde_json::{Value, json};
+use bucketwheel_local::{Local, Options};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::calls::Register;
-use crate::ledger::{Facts, Left, Verdict, judge};
+use crate::ledger::{Facts, Left, Verdict, Withheld, judge};
 use crate::storm::Storm;
 use crate::system::{Hook, System, client};
-use crate::way::Gate;
+use crate::way::{Gate, Way};
 use crate::weather::{Terms, forecast};
 use crate::webhooks::Journal;
 use crate::{Failure, calls, chains, clocks, webhooks};
@@ -152,7 +153,9 @@ async fn run(
     let facts = Facts {
         delivered: journal.delivered(),
         seen: journal.seen(),
-        unasked: unasked(system)?,
+        withheld: withheld(&gate.way, &journal),
+        forged: journal.forged(),
+        leaked: leaked(system, &hooks)?,
         chains,
         called: register.called(&calls::effects(system).await?),
         left,
@@ -175,8 +178,9 @@ async fn load(
         let sizes = webhooks::lifelike(chaos.seed, group);
         webhooks::send(system, &hooks[group % hooks.len()], group, sizes, None, journal, calm)
     });
-    let (_, submitted, (), ()) = tokio::join!(
+    let (_, (), submitted, (), ()) = tokio::join!(
         futures_util::future::join_all(senders),
+        webhooks::forge(system, hooks, journal, calm),
         calls::submit(system, credentials, chaos.seed, register, calm),
         chains::nudge(system, credentials, chaos.seed, calm),
         chains::sweep(system, calm),
@@ -231,18 +235,28 @@ async fn rest(
     Ok((Left { parked, dead }, began.elapsed()))
 }
 
-/// The deliveries of which the function's log says that they were sent without asking what waits.
-fn unasked(system: &System) -> Result<BTreeSet<u64>, Failure> {
-    let log = File::open(system.logs.join(format!("{STACK}-webhook-ingest.log")))?;
-    let lines = BufReader::new(log).split(b'\n').map_while(Result::ok);
-    let unasked = lines.filter_map(|line| {
-        let line: Value = serde_json::from_slice(&line).ok()?;
-        if line["answer"] != "Unasked" {
-            return None;
+/// The questions to the table about a group that had no answer, with the ledger's times.
+fn withheld(way: &Way, journal: &Journal) -> Vec<Withheld> {
+    let time = |at| journal.since_the_beginning(at);
+    let withheld = way.withheld().into_iter();
+    withheld.map(|one| Withheld { group: one.group, from: time(one.from), until: time(one.until) }).collect()
+}
+
+/// The logs in which a hook's secret stands, or the operator's token.
+fn leaked(system: &System, hooks: &[Hook]) -> Result<Vec<String>, Failure> {
+    let secrets = hooks.iter().map(|hook| ("a hook's secret", hook.secret.expose_secret()));
+    let secrets: Vec<_> =
+        secrets.chain([("the operator's token", system.outputs.operator_token.as_str())]).collect();
+    let mut found = Vec::new();
+    for log in fs::read_dir(&system.logs)? {
+        let path = log?.path();
+        for line in BufReader::new(File::open(&path)?).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
+            let held = secrets.iter().filter(|(_, secret)| line.contains(secret));
+            found.extend(held.map(|(name, _)| format!("{name} stands in {}", path.display())));
         }
-        webhooks::number_of(line["request_id"].as_str()?)
-    });
-    Ok(unasked.collect())
+    }
+    Ok(found)
 }
 
 fn table(

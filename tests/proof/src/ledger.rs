@@ -1,11 +1,12 @@
-//! What was promised and what became of it. Facts in, breaches out: no log decides, and no clock but the one
-//! that the facts carry.
+//! What was promised and what became of it. Facts in, breaches out: no log of a function decides, and no clock
+//! but the one that the facts carry.
 //!
 //! | | promise | breach |
 //! |---|---|---|
 //! | P1 | a delivery that was answered 2xx is on the queue, once in five minutes | lost, doubled |
-//! | P2 | a chain goes on, or is down because Bitbucket takes its token no more | a chain that does not |
+//! | P2 | a chain goes on: no fault lasts for as long as Bitbucket's window | a chain that does not |
 //! | P3 | a mutation is carried out once at most, or reported as unknown | done twice; a false report |
+//! | P4 | what is not signed is not let in, and no log holds a secret | let in; found |
 //! | P5 | a repository's events keep the order in which they were answered | overtaken |
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -36,6 +37,24 @@ pub(crate) struct Delivered {
     pub(crate) answered: Answered,
     /// How often it was sent.
     pub(crate) attempts: u32,
+    /// When it was sent the last time, and when that ended, since the beginning.
+    pub(crate) last: (Duration, Duration),
+}
+
+/// A delivery whose signature is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Forged {
+    pub(crate) number: u64,
+    pub(crate) answered: Option<u16>,
+}
+
+/// A function asked the table what waits of a group, and got no answer: an obstacle stood in the way, or it
+/// gave up waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Withheld {
+    pub(crate) group: usize,
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
 }
 
 /// A delivery as it came off the queue, in the order of the queue.
@@ -89,9 +108,11 @@ pub(crate) struct Left {
 pub(crate) struct Facts {
     pub(crate) delivered: Vec<Delivered>,
     pub(crate) seen: Vec<Seen>,
-    /// Deliveries that were put on the queue while the table could not be asked what waits: the exception to
-    /// the order that the README names.
-    pub(crate) unasked: BTreeSet<u64>,
+    /// What the way to the table withheld: the exception to the order that the README names.
+    pub(crate) withheld: Vec<Withheld>,
+    pub(crate) forged: Vec<Forged>,
+    /// In which logs a secret was found, by its name.
+    pub(crate) leaked: Vec<String>,
     pub(crate) chains: Vec<Chain>,
     pub(crate) called: Vec<Called>,
     pub(crate) left: Left,
@@ -123,6 +144,7 @@ pub(crate) fn judge(facts: &Facts) -> Verdict {
     let mut verdict = Verdict::default();
     deliveries(facts, &mut verdict);
     order(facts, &mut verdict);
+    entrance(facts, &mut verdict);
     chains(facts, &mut verdict);
     calls(facts, &mut verdict);
     for (queue, dead) in facts.left.dead.iter().filter(|(_, dead)| **dead > 0) {
@@ -170,30 +192,49 @@ fn deliveries(facts: &Facts, verdict: &mut Verdict) {
     verdict.breaches.extend(wrong);
 }
 
+fn entrance(facts: &Facts, verdict: &mut Verdict) {
+    let seen: BTreeSet<u64> = facts.seen.iter().map(|seen| seen.number).collect();
+    let let_in =
+        |forged: &&Forged| seen.contains(&forged.number) || matches!(forged.answered, Some(200..=299));
+    let let_in: Vec<_> = facts.forged.iter().filter(let_in).collect();
+    verdict.count("forgeries sent", facts.forged.len());
+    verdict.count("forgeries answered 401", facts.forged.iter().filter(|f| f.answered == Some(401)).count());
+    verdict.count("forgeries let in", let_in.len());
+    verdict.count("secrets found in logs", facts.leaked.len());
+    verdict.breaches.extend(let_in.iter().map(|forged| format!("P4: {forged:?} was let in")));
+    verdict.breaches.extend(facts.leaked.iter().map(|found| format!("P4: {found}")));
+}
+
+/// Whether the table could not be asked, while this was on its way, what waits of its group.
+fn is_excused(facts: &Facts, delivered: &Delivered) -> bool {
+    let (from, until) = delivered.last;
+    let mut withheld = facts.withheld.iter().filter(|withheld| withheld.group == delivered.group);
+    withheld.any(|withheld| withheld.from <= until && from <= withheld.until)
+}
+
 fn order(facts: &Facts, verdict: &mut Verdict) {
     let mut places: HashMap<u64, usize> = HashMap::new();
     for (place, seen) in facts.seen.iter().enumerate() {
         places.entry(seen.number).or_insert(place);
     }
-    let mut groups: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
+    let mut groups: BTreeMap<usize, Vec<(&Delivered, usize)>> = BTreeMap::new();
     for delivered in facts.delivered.iter().filter(|d| d.answered == Answered::Taken) {
         if let Some(place) = places.get(&delivered.number) {
-            groups.entry(delivered.group).or_default().push((delivered.number, *place));
+            groups.entry(delivered.group).or_default().push((delivered, *place));
         }
     }
     let (mut overtaken, mut excused) = (0, 0);
     for answered in groups.values() {
-        for (at, (number, place)) in answered.iter().enumerate() {
-            let overtakers: Vec<_> = answered[at + 1..].iter().filter(|later| later.1 < *place).collect();
-            if overtakers.is_empty() {
-                continue;
-            }
-            if overtakers.iter().all(|later| facts.unasked.contains(&later.0)) {
+        for (at, (delivered, place)) in answered.iter().enumerate() {
+            let overtakers: Vec<_> =
+                answered[at + 1..].iter().filter(|later| later.1 < *place).map(|later| later.0).collect();
+            let unexcused: Vec<_> = overtakers.iter().filter(|later| !is_excused(facts, later)).collect();
+            if !unexcused.is_empty() {
+                overtaken += 1;
+                verdict.breaches.push(format!("P5: {delivered:?} was overtaken by {unexcused:?}"));
+            } else if !overtakers.is_empty() {
                 excused += 1;
-                continue;
             }
-            overtaken += 1;
-            verdict.breaches.push(format!("P5: delivery {number} was overtaken by {overtakers:?}"));
         }
     }
     verdict.count("repositories", groups.len());

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::Failure;
+use crate::{Failure, webhooks};
 
 /// What happens to a request on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,33 @@ struct Inner {
     blocked: Vec<Blocked>,
     requests: u64,
     met: u64,
+    withheld: Vec<Unanswered>,
+}
+
+/// A question about a group's deliveries that wait, from when it came until it was given up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unanswered {
+    pub(crate) group: usize,
+    pub(crate) from: Instant,
+    pub(crate) until: Instant,
+}
+
+/// A question about a group's deliveries that wait, while it has no answer. It is dropped with the connection of
+/// a function that gives up.
+struct Question {
+    way: Arc<Way>,
+    group: usize,
+    from: Instant,
+    answered: bool,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let Self { ref way, group, from, answered } = *self;
+        if !answered {
+            way.locked().withheld.push(Unanswered { group, from, until: Instant::now() });
+        }
+    }
 }
 
 impl Way {
@@ -64,6 +91,11 @@ impl Way {
     /// How many requests have met an obstacle.
     pub fn met(&self) -> u64 {
         self.locked().met
+    }
+
+    /// The questions about deliveries that wait to which no answer came.
+    pub(crate) fn withheld(&self) -> Vec<Unanswered> {
+        self.locked().withheld.clone()
     }
 
     /// Returns when a caller waits for an answer that never comes.
@@ -131,11 +163,20 @@ impl Gate {
     }
 }
 
+/// Whether a function asks what waits of a group.
+fn question(way: &Arc<Way>, headers: &HeaderMap, body: &[u8]) -> Option<Question> {
+    let target = headers.get("x-amz-target")?.to_str().ok()?;
+    let text = std::str::from_utf8(body).ok().filter(|_| target.ends_with(".GetItem"))?;
+    let group = webhooks::group_of(text)?;
+    Some(Question { way: Arc::clone(way), group, from: Instant::now(), answered: false })
+}
+
 async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     let unavailable = || (StatusCode::SERVICE_UNAVAILABLE, "obstacle").into_response();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return unavailable() };
     let way = proxy.way.clone();
+    let mut question = question(&way, &parts.headers, &body);
     let obstacle = way.obstacle(&parts.headers);
     let forward = async move {
         let upstream = proxy.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -173,6 +214,9 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
         None => {}
     }
     let Some((status, headers, body)) = forward.await else { return unavailable() };
+    if let Some(question) = &mut question {
+        question.answered = status.is_success();
+    }
     let mut answer = (status, body).into_response();
     for name in ["content-type", "x-amz-crc32", "x-amzn-errortype", "x-amzn-query-error"] {
         if let Some(value) = headers.get(name) {

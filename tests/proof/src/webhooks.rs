@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::dice::Dice;
-use crate::ledger::{Answered, Delivered, Seen};
+use crate::ledger::{Answered, Delivered, Forged, Seen};
 use crate::system::{Hook, System};
 
 /// Bitbucket sends again after 5xx at once, and at most twice
@@ -27,6 +27,7 @@ pub(crate) struct Journal {
     begun: Instant,
     delivered: Mutex<Vec<Delivered>>,
     seen: Mutex<Vec<Seen>>,
+    forged: Mutex<Vec<Forged>>,
     /// How long it took from the first byte sent to an answer of 2xx.
     took: Mutex<Vec<Duration>>,
 }
@@ -37,6 +38,7 @@ impl Journal {
             begun: Instant::now(),
             delivered: Mutex::default(),
             seen: Mutex::default(),
+            forged: Mutex::default(),
             took: Mutex::default(),
         }
     }
@@ -47,6 +49,15 @@ impl Journal {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn forged(&self) -> Vec<Forged> {
+        self.forged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A time as the ledger has it.
+    pub(crate) fn since_the_beginning(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.begun)
     }
 
     /// How many came off the queue so far.
@@ -65,9 +76,33 @@ fn request_id(number: u64, attempt: u32) -> String {
     format!("{number:08x}-0000-4000-8000-{attempt:012x}")
 }
 
-/// The delivery that an id of an attempt names.
-pub(crate) fn number_of(request_id: &str) -> Option<u64> {
-    u64::from_str_radix(request_id.split('-').next()?, 16).ok()
+/// The name of a repository of which deliveries come.
+fn repository(group: usize) -> String {
+    format!("{{proof-{group}}}")
+}
+
+/// The group whose name stands in a text.
+pub(crate) fn group_of(text: &str) -> Option<usize> {
+    text.split_once("{proof-")?.1.split_once('}')?.0.parse().ok()
+}
+
+fn body(group: usize, number: u64, size: usize) -> String {
+    let (repository, pad) = (repository(group), "x".repeat(size));
+    format!(r#"{{"repository":{{"uuid":"{repository}"}},"n":{number},"pad":"{pad}"}}"#)
+}
+
+/// Sends what looks like deliveries and is signed with a secret that nobody has, until it is told to stop.
+pub(crate) async fn forge(system: &System, hooks: &[Hook], journal: &Journal, over: &AtomicBool) {
+    for hook in hooks.iter().cycle() {
+        if over.load(Ordering::Relaxed) {
+            return;
+        }
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let forger = Hook { secret: "not the secret".into(), ..hook.clone() };
+        let answered = system.deliver(&forger, &request_id(number, 1), body(0, number, 300)).await;
+        journal.forged.lock().unwrap_or_else(PoisonError::into_inner).push(Forged { number, answered });
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// Sends one repository's deliveries one after the other until it is told to stop, or `pace` apart.
@@ -83,12 +118,12 @@ pub(crate) async fn send(
     let mut due = Instant::now();
     while !over.load(Ordering::Relaxed) {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let pad = "x".repeat(sizes());
-        let body = format!(r#"{{"repository":{{"uuid":"{{proof-{group}}}"}},"n":{number},"pad":"{pad}"}}"#);
+        let body = body(group, number, sizes());
         let mut attempts = 0;
+        let mut began;
         let answered = loop {
             attempts += 1;
-            let began = Instant::now();
+            began = Instant::now();
             let status = system.deliver(hook, &request_id(number, attempts), body.clone()).await;
             match status {
                 Some(200..=299) => {
@@ -101,7 +136,8 @@ pub(crate) async fn send(
                 None => break Answered::Unanswered,
             }
         };
-        let delivered = Delivered { group, number, answered, attempts };
+        let last = [began, Instant::now()].map(|at| journal.since_the_beginning(at));
+        let delivered = Delivered { group, number, answered, attempts, last: last.into() };
         journal.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
         if answered != Answered::Taken {
             sleep(Duration::from_millis(100)).await;
@@ -164,8 +200,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attempt_tells_its_delivery() {
-        assert_eq!(number_of(&request_id(70_000, 2)), Some(70_000));
-        assert_eq!(number_of("unknown"), None);
+    fn a_text_tells_its_group() {
+        assert_eq!(group_of(&body(12, 1, 3)), Some(12));
+        assert_eq!(group_of("PARKED#{proof-3}"), Some(3));
+        assert_eq!(group_of("PARKED#{another}"), None);
     }
 }

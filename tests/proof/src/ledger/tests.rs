@@ -1,7 +1,8 @@
 use super::*;
 
 fn taken(group: usize, number: u64) -> Delivered {
-    Delivered { group, number, answered: Answered::Taken, attempts: 1 }
+    let sent = Duration::from_secs(number * 10);
+    Delivered { group, number, answered: Answered::Taken, attempts: 1, last: (sent, sent) }
 }
 
 fn seen(numbers: &[u64]) -> Vec<Seen> {
@@ -44,12 +45,27 @@ fn a_double_is_a_breach_for_five_minutes() {
 }
 
 #[test]
-fn who_overtakes_without_having_asked_is_excused_and_nobody_else() {
+fn who_overtakes_while_the_table_could_not_be_asked_is_excused_and_nobody_else() {
     let delivered = vec![taken(0, 1), taken(0, 2), taken(0, 3)];
     let facts = Facts { delivered, seen: seen(&[2, 1, 3]), ..Facts::default() };
     assert_eq!(breaches(&facts).len(), 1);
-    assert!(breaches(&Facts { unasked: [2].into(), ..facts.clone() }).is_empty());
-    assert_eq!(breaches(&Facts { unasked: [3].into(), ..facts }).len(), 1);
+    let withheld = |group, from, until| {
+        let [from, until] = [from, until].map(Duration::from_secs);
+        breaches(&Facts { withheld: vec![Withheld { group, from, until }], ..facts.clone() }).len()
+    };
+    assert_eq!(withheld(0, 19, 21), 0);
+    assert_eq!((withheld(1, 19, 21), withheld(0, 29, 31), withheld(0, 10, 19)), (1, 1, 1));
+}
+
+#[test]
+fn a_forgery_that_is_let_in_and_a_secret_in_a_log_are_breaches() {
+    let ok = |answered, seen: &[u64]| {
+        let forged = vec![Forged { number: 1, answered }];
+        breaches(&Facts { forged, seen: self::seen(seen), ..Facts::default() }).is_empty()
+    };
+    assert!(ok(Some(401), &[]) && ok(Some(503), &[]) && ok(None, &[2]));
+    assert!(!ok(Some(202), &[]) && !ok(Some(401), &[1]));
+    assert!(!breaches(&Facts { leaked: vec!["x".to_owned()], ..Facts::default() }).is_empty());
 }
 
 fn chain() -> Chain {
