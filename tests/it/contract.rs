@@ -29,6 +29,7 @@ promises! {
     a_transaction_is_all_or_nothing
     a_partition_is_read_in_order_and_by_prefix
     pages_end_and_lose_nothing
+    a_page_ends_at_a_megabyte
     the_index_due_gives_what_has_come_the_earliest_first
     the_index_listing_gives_only_what_is_listed
 }
@@ -210,6 +211,16 @@ async fn pages_end_and_lose_nothing(table: &impl Table) {
         }
     }
     assert_eq!(seen, (0..7).collect::<Vec<_>>());
+}
+
+async fn a_page_ends_at_a_megabyte(table: &impl Table) {
+    for n in 0..5 {
+        store(table, &key("large", &format!("N#{n}")), json!({"n": n, "x": "x".repeat(300_000)})).await;
+    }
+    let query = Query::Partition { pk: "CONTRACT#large".to_owned(), prefix: "N#".to_owned() };
+    let first = table.query(&query, 100, None).await.expect("a page");
+    let second = table.query(&query, 100, first.next.as_ref()).await.expect("a page");
+    assert_eq!((first.items.len(), second.items.len(), second.next), (3, 2, None));
 }
 
 async fn the_index_due_gives_what_has_come_the_earliest_first(table: &impl Table) {

@@ -11,13 +11,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::items::Items;
+use self::items::{Items, size};
 use super::{SwitchedOff, locked};
 use crate::ports::{Attributes, Condition, Cursor, Key, Page, Query, Table, TableError, Write};
 
 /// DynamoDB's limit for one transaction
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 const MOST_WRITES: usize = 100;
+
+/// DynamoDB ends a page once it has read so many bytes
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>).
+const MOST_READ: usize = 1024 * 1024;
 
 /// A table that forgets everything with its last handle. Unlike DynamoDB's, its indexes never lag, and
 /// nothing is ever removed because of its `expires_at`.
@@ -241,7 +245,8 @@ fn number(attributes: &Attributes, name: &str) -> i64 {
     attributes.get(name).and_then(Value::as_i64).unwrap_or_default()
 }
 
-/// As in DynamoDB, a page that is full names a next one even where nothing follows.
+/// As in DynamoDB, a page that is full names a next one even where nothing follows, and one that would be too
+/// large ends before its limit.
 fn page(items: &Items, query: &Query, limit: usize, after: Option<&Place>) -> Page {
     let behind = |place: &Place| Key::new(place.pk.as_str(), place.sk.as_str());
     let from = |first: Key| after.map_or(Bound::Included(first), |place| Bound::Excluded(behind(place)));
@@ -267,9 +272,15 @@ fn page(items: &Items, query: &Query, limit: usize, after: Option<&Place>) -> Pa
             all.into_iter().filter(later).take(limit).collect()
         }
     };
-    let last = found.last().filter(|_| found.len() == limit);
+    let read = found.iter().scan(0, |read, (_, item)| {
+        *read += size(item);
+        Some(*read)
+    });
+    let fit = read.enumerate().take_while(|(before, read)| *before == 0 || *read <= MOST_READ).count();
+    let last = found[..fit].last().filter(|_| fit < found.len() || fit == limit);
     let next = last.and_then(|(key, item)| Place::new(query, key, item).encode());
-    let items = found.into_iter().map(|(key, item)| (key.clone(), projected(query, item))).collect();
+    let items =
+        found.into_iter().take(fit).map(|(key, item)| (key.clone(), projected(query, item))).collect();
     Page { items, next }
 }
 

@@ -55,6 +55,11 @@ impl Items {
     }
 }
 
+/// About as many bytes as DynamoDB counts of an item: what is no text counts little.
+pub(super) fn size(item: &Attributes) -> usize {
+    item.iter().map(|(name, value)| name.len() + value.as_str().map_or(8, str::len)).sum()
+}
+
 fn place(key: &Key, item: &Attributes) -> Option<(String, i64, Key)> {
     let shard = item.get("due_shard").and_then(Value::as_str)?;
     Some((shard.to_owned(), item.get("due_at").and_then(Value::as_i64)?, key.clone()))
