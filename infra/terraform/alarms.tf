@@ -609,7 +609,7 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       ["AWS/Lambda", "Throttles", "FunctionName", "${var.name}-api-worker"],
       ["AWS/Lambda", "Errors", "FunctionName", "${var.name}-console"],
       ["AWS/Lambda", "Throttles", "FunctionName", "${var.name}-console"]]}},
-  {"type": "metric", "x": 16, "y": 24, "width": 8, "height": 6, "properties": {"title": "Functions: duration, milliseconds, 99 of 100",
+  {"type": "metric", "x": 16, "y": 24, "width": 8, "height": 6, "properties": {"title": "Functions: duration, milliseconds, 99 of 100 (drains included)",
     "region": "${data.aws_region.current.region}", "view": "timeSeries", "stat": "p99", "period": 300, "metrics": [
       ["AWS/Lambda", "Duration", "FunctionName", "${var.name}-webhook-ingest"],
       ["AWS/Lambda", "Duration", "FunctionName", "${var.name}-oauth-callback"],

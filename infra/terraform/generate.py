@@ -122,6 +122,7 @@ KINDS = {
     "AWS::DynamoDB::Table": ("aws_dynamodb_table", "name", {"Arn": "arn"}),
     "AWS::IAM::Policy": ("aws_iam_role_policy", "id", {}),
     "AWS::IAM::Role": ("aws_iam_role", "name", {"Arn": "arn"}),
+    "AWS::Lambda::EventInvokeConfig": ("aws_lambda_function_event_invoke_config", "id", {}),
     "AWS::Lambda::EventSourceMapping": ("aws_lambda_event_source_mapping", "id", {}),
     "AWS::Lambda::Function": ("aws_lambda_function", "function_name", {"Arn": "arn"}),
     "AWS::Lambda::Permission": ("aws_lambda_permission", "id", {}),
@@ -358,6 +359,9 @@ def resources(name, kind, p):
             fields = plain(p["Properties"], {"StageName": "name"})
         case "LogGroup":
             fields = plain(p["Properties"], {"LogGroupName": "name"})
+        case "EventInvokeConfig":
+            p["Properties"].pop("DestinationConfig")  # SAM writes an empty one
+            fields = plain(p["Properties"])
         case "EventSourceMapping":
             fields = plain(p["Properties"], blocks=("ScalingConfig",))
         case "Api" | "ApiMapping" | "Route" | "Permission" | "Dashboard":

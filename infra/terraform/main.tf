@@ -670,7 +670,7 @@ resource "aws_lambda_function" "webhook_ingest" {
   memory_size                    = 256
   role                           = aws_iam_role.webhook_ingest_role.arn
   runtime                        = "provided.al2023"
-  timeout                        = 8
+  timeout                        = 60
   reserved_concurrent_executions = var.ingest_concurrency != 0 ? var.ingest_concurrency : null
   architectures                  = [var.architecture]
 
@@ -693,6 +693,13 @@ resource "aws_lambda_function" "webhook_ingest" {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.webhook_ingest_logs.name
   }
+}
+
+resource "aws_lambda_function_event_invoke_config" "webhook_ingest_event_invoke_config" {
+  function_name                = aws_lambda_function.webhook_ingest.function_name
+  maximum_event_age_in_seconds = 60
+  maximum_retry_attempts       = 0
+  qualifier                    = "$LATEST"
 }
 
 resource "aws_scheduler_schedule" "webhook_ingest_drain" {

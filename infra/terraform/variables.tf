@@ -206,7 +206,7 @@ variable "architecture" {
 variable "ingest_concurrency" {
   type        = number
   default     = 0
-  description = "Deliveries for which room is reserved, so that no other function of the account takes it. More at the same time are answered 5xx. 0 - none is reserved, and the account's limit counts."
+  description = "Deliveries for which room is reserved, so that no other function of the account takes it. More at the same time are answered 5xx. While deliveries are parked, drains take one or two of these places, so fewer than five are too few. 0 - none is reserved, and the account's limit counts."
 
   validation {
     condition     = var.ingest_concurrency >= 0 && var.ingest_concurrency <= 1000

@@ -20,5 +20,4 @@ async fn every_promise_outlives_a_short_storm() {
     println!("{}", report.text);
     assert!(report.verdict.breaches.is_empty(), "{}", report.text);
     assert!(report.faults.values().sum::<u32>() > 3, "{}", report.text);
-    assert!(report.verdict.of("answered 2xx") > 0 && report.verdict.of("rotations") > 0, "{}", report.text);
 }

@@ -53,6 +53,11 @@ pub const LARGEST_BODY: usize = 1024 * 1024;
 pub const ATTEMPT: Duration = Duration::from_millis(900);
 /// One attempt of the drain at the table: nobody waits for its answer, and a slow one is better than none.
 pub const DRAIN_ATTEMPT: Duration = Duration::from_secs(4);
+/// Time in which a drain sends: most of the minute until the next one, since what comes meanwhile for a group
+/// that waits is parked behind it; and less than the five minutes in which the queue drops what it has taken.
+pub const DRAIN: Duration = Duration::from_secs(48);
+/// Time for a drain to take away what it has sent.
+pub const ENDS: Duration = Duration::from_secs(8);
 /// Time for all of it. Within this the answer is 202 or 503, whatever the table and the queue do.
 const PATIENCE: Duration = Duration::from_secs(7);
 /// Time for the hook and its secrets.

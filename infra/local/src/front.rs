@@ -1,5 +1,7 @@
 //! One clean origin for browsers and webhooks, in front of the stand-in's address of the HTTP API.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::{self, Body},
@@ -7,12 +9,18 @@ use axum::{
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use crate::{Error, aws};
 
 /// What API Gateway accepts as a body, in bytes ("Quotas for configuring and running an HTTP API").
 const PAYLOAD_LIMIT: usize = 10 * 1024 * 1024;
+
+/// How long API Gateway waits for a function that is asked to take a delivery: `TimeoutInMillis` of the template.
+/// The stand-in waits for as long as the function may take, and that is meant for drains.
+const DELIVERY: Duration = Duration::from_millis(9_000);
+/// How long it waits for another ("Quotas for configuring and running an HTTP API").
+const OTHERS: Duration = Duration::from_secs(30);
 
 /// Headers that concern one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -68,6 +76,7 @@ async fn forward(State(upstream): State<Upstream>, request: Request) -> Response
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let patience = if target.starts_with("/webhooks/") { DELIVERY } else { OTHERS };
     let Ok(uri) = format!("{}{target}", upstream.prefix).parse() else {
         return message(StatusCode::BAD_REQUEST, "Bad Request");
     };
@@ -75,15 +84,16 @@ async fn forward(State(upstream): State<Upstream>, request: Request) -> Response
     for name in HOP_BY_HOP {
         head.headers.remove(name);
     }
-    match aws::exchange(&upstream.authority, Request::from_parts(head, Body::from(body))).await {
-        Ok(mut response) => {
+    let asked = aws::exchange(&upstream.authority, Request::from_parts(head, Body::from(body)));
+    match timeout(patience, asked).await {
+        Ok(Ok(mut response)) => {
             for name in HOP_BY_HOP {
                 response.headers_mut().remove(name);
             }
             response
         }
-        // What API Gateway says of a function that it cannot reach.
-        Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        // What API Gateway says of a function that it cannot reach, or that does not answer in time.
+        Ok(Err(_)) | Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
     }
 }
 
@@ -154,6 +164,12 @@ mod tests {
         assert_eq!(head.status(), StatusCode::FOUND);
         assert_eq!(head.headers()[header::LOCATION], "https://bitbucket.org/");
         assert_eq!(head.headers().get_all(header::SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1", "b=2"]);
+    }
+
+    #[test]
+    fn a_delivery_may_take_as_long_as_in_the_template() {
+        let said = format!("TimeoutInMillis: {}", super::DELIVERY.as_millis());
+        assert!(include_str!("../../../template.yaml").contains(&said), "{said}");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! `BEAT#name`: when each schedule last did its work to the end. Without it nobody could tell a quiet
+//! `BEAT#name`: when each schedule last did its work. Without it nobody could tell a quiet
 //! system from one whose schedules have stopped.
 
 use jiff::{SignedDuration, Timestamp};

@@ -27,8 +27,12 @@ const ALL: &str = "PARKED";
 /// The characters of one part. An item of the table has at most 400 KB
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 const PART: usize = 350_000;
-/// How many items one page of [`oldest`] has.
-const PAGE: u32 = 24;
+/// How many items one page of [`oldest`] has at most; the table ends it at 1 MB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>).
+const PAGE: u32 = 100;
+/// How many deliveries [`done`] takes away at most: each lies in up to four items, and a transaction has room
+/// for a hundred (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+pub const TOGETHER: usize = 10;
 
 /// That something of a group waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,16 +201,20 @@ async fn keys_of(table: &impl Table, group: &str, ids: &mut Vec<String>) -> Resu
     }
 }
 
-/// Takes a delivery away that is on the queue now; refused if it is gone already.
-pub async fn done(table: &impl Table, parked: &Parked) -> Result<(), TableError> {
-    let delete = |part| {
-        let condition = match part {
-            0 => Condition::Equals(STAMP, Value::from(parked.stamp.as_str())),
-            _ => Condition::Always,
-        };
-        Write::Delete { key: Key::new(pk(&parked.group), sk(parked.number, part)), condition }
-    };
-    table.write((0..parked.parts.max(1)).map(delete).collect()).await
+/// Takes deliveries away that are on the queue now, at most [`TOGETHER`]. Those that another drain took away
+/// already are passed over.
+pub async fn done(table: &impl Table, sent: &[Parked]) -> Result<(), TableError> {
+    // One by one where another drain has taken some of them, or is about to, or a transaction is too small.
+    if sent.len() > 1 && table.write(sent.iter().flat_map(Parked::removal).collect()).await.is_ok() {
+        return Ok(());
+    }
+    for parked in sent {
+        match table.write(parked.removal().collect()).await {
+            Ok(()) | Err(TableError::Refused) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Ends a group of which nothing waits any more; refused if something was parked since `head` was read.
@@ -219,6 +227,16 @@ impl Parked {
     /// Opens the message for the queue.
     pub fn open(&self, ring: &Keyring) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         ring.open(&self.sealed, place(&self.credential, self.number))
+    }
+
+    fn removal(&self) -> impl Iterator<Item = Write> {
+        (0..self.parts.max(1)).map(|part| {
+            let condition = match part {
+                0 => Condition::Equals(STAMP, Value::from(self.stamp.as_str())),
+                _ => Condition::Always,
+            };
+            Write::Delete { key: Key::new(pk(&self.group), sk(self.number, part)), condition }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use bucketwheel::event::Synthetic;
 use bucketwheel::trace::Trace;
@@ -69,6 +70,18 @@ fn every_queue_is_encrypted_kept_long_and_has_a_dead_letter_queue() {
         }
     });
     no_breach("queues are as they are promised", &breaches);
+}
+
+#[test]
+fn a_drain_ends_before_its_functions_time_out_and_before_the_next_begins() {
+    let timeout = with("template.yaml", |stack| {
+        let function = field(field(field(stack, "Resources"), "WebhookIngest"), "Properties");
+        number(field(function, "Timeout"))
+    });
+    // Beside it: the notes that a drain took place and what was counted, 0.9 s.
+    let longest = webhook_ingest::DRAIN + webhook_ingest::ENDS + Duration::from_secs(1);
+    assert!(longest < Duration::from_secs(timeout.into()), "{longest:?} of {timeout} s");
+    assert!(longest < Duration::from_secs(60), "{longest:?} of a minute");
 }
 
 #[test]

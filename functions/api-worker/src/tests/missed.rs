@@ -256,9 +256,7 @@ async fn deliveries_that_wait_in_the_table_are_not_overtaken() {
     bucketwheel::store::deliveries::park(table, None, &id, &waits, &ring, [1; 24]).await.expect("parked");
     assert!(world.sweep(&id).await.1.is_empty());
     let parked = bucketwheel::store::deliveries::oldest(table, &uuid).await.expect("a read");
-    for parked in &parked {
-        bucketwheel::store::deliveries::done(table, parked).await.expect("taken");
-    }
+    bucketwheel::store::deliveries::done(table, &parked).await.expect("taken");
     let head = bucketwheel::store::deliveries::head(table, &uuid).await.expect("a read").expect("a head");
     bucketwheel::store::deliveries::end(table, &uuid, &head).await.expect("ended");
     only(&world.sweep(&id).await.1);

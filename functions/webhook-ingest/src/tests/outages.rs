@@ -1,7 +1,7 @@
 //! What happens while the table, the queue or the keyring is away, and after secrets have changed.
 
 use bucketwheel::event::Envelope;
-use bucketwheel::ports::{Attributes, Cursor, Page, Query, Write};
+use bucketwheel::ports::{Attributes, Cursor, Outgoing, Page, Query, Write};
 use bucketwheel::store::repositories;
 
 use super::*;
@@ -16,7 +16,7 @@ fn bodies(ports: &Ports) -> Vec<String> {
     sent.iter().map(|message| String::from_utf8(body(&message.body)).expect("text")).collect()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_queue_does_not_take_is_parked_and_drained_in_order() {
     let ports = Ports::with_hook().await;
     let ingest = ports.ingest();
@@ -60,6 +60,112 @@ async fn a_parked_delivery_is_sealed_in_pieces_that_fit_and_comes_back_whole() {
     ports.events.set_down(false);
     assert_eq!(ingest.drain().await, Drained { sent: 12, left: false });
     assert_eq!(bodies(&ports), (0..12).map(large).collect::<Vec<_>>());
+}
+
+/// A queue that fails once it has taken so many messages.
+struct Closes(MemoryQueue, usize);
+
+impl Queue for Closes {
+    async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
+        self.0.set_down(self.0.sent().len() >= self.1);
+        self.0.send(message).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_fails_in_the_midst_of_a_group_gets_each_delivery_once_and_in_order() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    ports.events.set_down(true);
+    for n in 0..25 {
+        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
+    }
+    for (takes, sent) in [(4, 4), (17, 13)] {
+        let closes = Closes(ports.events.clone(), takes);
+        let closing = Ingest::new(ports.table.clone(), closes, ports.keys.clone(), ports.edge.clone());
+        assert_eq!(closing.drain().await, Drained { sent, left: true });
+        assert_eq!(ports.parked().len(), 25 - takes + 1, "those that wait, and the head");
+    }
+    ports.events.set_down(false);
+    assert_eq!(ingest.drain().await, Drained { sent: 8, left: false });
+    assert_eq!(bodies(&ports), (0..25).map(body).collect::<Vec<_>>());
+}
+
+/// A queue behind which another delivery of the same group is parked for each that it takes, but for one group.
+struct Refills {
+    sent: MemoryQueue,
+    ingest: Memory,
+}
+
+impl Queue for Refills {
+    async fn send(&self, message: Outgoing<'_>) -> Result<(), QueueError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let group = message.group.clone().expect("a group");
+        if group != "{quiet}" {
+            let number = self.sent.sent().len();
+            let body = format!(r#"{{"repository":{{"uuid":"{group}"}},"n":{number}}}"#);
+            assert_eq!(answer(&self.ingest, &delivery("c1", &body, &secret())).await, Answer::Parked);
+        }
+        self.sent.send(message).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_of_which_more_comes_than_a_drain_sends_do_not_keep_the_others() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    ports.events.set_down(true);
+    let busy = (0..20).map(|n| format!("{{busy {n}}}"));
+    for group in busy.chain(["{quiet}".to_owned()]) {
+        let body = format!(r#"{{"repository":{{"uuid":"{group}"}}}}"#);
+        assert_eq!(answer(&ingest, &delivery("c1", &body, &secret())).await, Answer::Parked);
+    }
+    let refills = Refills { sent: MemoryQueue::default(), ingest };
+    let draining = Ingest::new(ports.table.clone(), refills, ports.keys.clone(), ports.edge.clone());
+    let drained = draining.drain().await;
+    assert!(drained.left && drained.sent > 200, "{drained:?}");
+    let sent = draining.events.sent.sent();
+    assert_eq!(sent.iter().filter(|message| message.group.as_deref() == Some("{quiet}")).count(), 1);
+    // Its time was over in the midst of its work, and yet all that was sent is taken away.
+    assert_eq!(ports.parked().len(), 2 * 20, "one delivery of each busy group, and its head");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_goes_on_where_the_queue_was_away_for_a_moment() {
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    ports.events.set_down(true);
+    for n in 0..3 {
+        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
+    }
+    let back = async {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        ports.events.set_down(false);
+    };
+    let (drained, ()) = tokio::join!(ingest.drain(), back);
+    assert_eq!(drained, Drained { sent: 3, left: false });
+}
+
+#[tokio::test]
+async fn what_another_drain_took_away_does_not_keep_the_others() {
+    use bucketwheel::store::deliveries::{done, oldest};
+    let ports = Ports::with_hook().await;
+    let ingest = ports.ingest();
+    ports.events.set_down(true);
+    for n in 0..3 {
+        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
+    }
+    let waiting = oldest(&ports.table, "{r}").await.expect("a read");
+    done(&ports.table, &waiting[1..2]).await.expect("taken away");
+    done(&ports.table, &waiting).await.expect("taken away");
+    assert_eq!(ports.parked().len(), 1, "the head");
+    // A later delivery has the number of an earlier one, but not its stamp.
+    ports.events.set_down(false);
+    assert_eq!(ingest.drain().await, Drained::default());
+    ports.events.set_down(true);
+    assert_eq!(answer(&ingest, &delivery("c1", &body(3), &secret())).await, Answer::Parked);
+    done(&ports.table, &waiting).await.expect("taken away");
+    assert_eq!(ports.parked().len(), 2, "the delivery and the head");
 }
 
 #[tokio::test]
