@@ -16,10 +16,10 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::calls::Register;
-use crate::ledger::{Facts, Left, Verdict, Withheld, judge};
+use crate::ledger::{Facts, Left, Verdict, judge};
 use crate::storm::Storm;
 use crate::system::{Hook, System, client};
-use crate::way::{Gate, Way};
+use crate::way::Gate;
 use crate::weather::{Terms, forecast};
 use crate::webhooks::Journal;
 use crate::{Failure, calls, chains, clocks, webhooks};
@@ -153,14 +153,15 @@ async fn run(
     let facts = Facts {
         delivered: journal.delivered(),
         seen: journal.seen(),
-        withheld: withheld(&gate.way, &journal),
+        withheld: gate.way.withheld(journal.begun),
         forged: journal.forged(),
         leaked: leaked(system, &hooks)?,
         chains,
         called: register.called(&calls::effects(system).await?),
         left,
     };
-    let (verdict, faults) = (judge(&facts), storm.tally());
+    let (mut verdict, faults) = (judge(&facts), storm.tally());
+    verdict.must_have_met(faults.len());
     let text = table(chaos, &verdict, &faults, gate.way.met(), clocks, rested_in);
     Ok(Report { verdict, faults, text })
 }
@@ -233,13 +234,6 @@ async fn rest(
         dead.insert(name.to_owned(), depth.waiting + depth.hidden + depth.delayed);
     }
     Ok((Left { parked, dead }, began.elapsed()))
-}
-
-/// The questions to the table about a group that had no answer, with the ledger's times.
-fn withheld(way: &Way, journal: &Journal) -> Vec<Withheld> {
-    let time = |at| journal.since_the_beginning(at);
-    let withheld = way.withheld().into_iter();
-    withheld.map(|one| Withheld { group: one.group, from: time(one.from), until: time(one.until) }).collect()
 }
 
 /// The logs in which a hook's secret stands, or the operator's token.

@@ -3,120 +3,22 @@
 //!
 //! | | promise | breach |
 //! |---|---|---|
-//! | P1 | a delivery that was answered 2xx is on the queue, once in five minutes | lost, doubled |
+//! | P1 | a delivery that was answered 2xx is on the queue as it was sent, once in five minutes | lost, changed, doubled |
 //! | P2 | a chain goes on: no fault lasts for as long as Bitbucket's window | a chain that does not |
 //! | P3 | a mutation is carried out once at most, or reported as unknown | done twice; a false report |
 //! | P4 | what is not signed is not let in, and no log holds a secret | let in; found |
 //! | P5 | a repository's events keep the order in which they were answered | overtaken |
 
+mod facts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
+
+pub(crate) use facts::{Answered, Called, Chain, Delivered, Facts, Forged, Left, Seen, Withheld};
 
 /// For so long a FIFO queue drops what it has taken already
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html>).
 const WINDOW: Duration = Duration::from_secs(300);
-
-/// How a delivery ended for its sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answered {
-    /// With 2xx.
-    Taken,
-    /// With 5xx, three times: it was never promised.
-    Refused,
-    /// Not within ten seconds, after which nobody sends again: it was never promised.
-    Unanswered,
-    /// With anything else, though its signature was right.
-    Wrong(u16),
-}
-
-/// A delivery, as its sender knows it. A group's deliveries are sent one after the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Delivered {
-    pub(crate) group: usize,
-    pub(crate) number: u64,
-    pub(crate) answered: Answered,
-    /// How often it was sent.
-    pub(crate) attempts: u32,
-    /// When it was sent the last time, and when that ended, since the beginning.
-    pub(crate) last: (Duration, Duration),
-}
-
-/// A delivery whose signature is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Forged {
-    pub(crate) number: u64,
-    pub(crate) answered: Option<u16>,
-}
-
-/// A function asked the table what waits of a group, and got no answer: an obstacle stood in the way, or it
-/// gave up waiting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Withheld {
-    pub(crate) group: usize,
-    pub(crate) from: Duration,
-    pub(crate) until: Duration,
-}
-
-/// A delivery as it came off the queue, in the order of the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) number: u64,
-    /// When, since the beginning.
-    pub(crate) at: Duration,
-}
-
-/// How a chain stands after everything came to rest and was asked to rotate once more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Chain {
-    pub(crate) credential: String,
-    /// How many rotations it has made since it was connected.
-    pub(crate) rotations: u64,
-    /// Whether it rotated when it was asked to.
-    pub(crate) goes_on: bool,
-    /// `up`, `degraded` or `down`.
-    pub(crate) health: String,
-    /// What Bitbucket thinks of the refresh token that the table holds: `active`, `grace` or `dead`.
-    pub(crate) at_bitbucket: String,
-    /// Whether a spend is still written down as begun.
-    pub(crate) open_intent: bool,
-}
-
-/// A call, as its sender knows it, and what can be seen of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Called {
-    pub(crate) id: String,
-    pub(crate) mutates: bool,
-    /// Whether the queue has confirmed it.
-    pub(crate) confirmed: bool,
-    /// The states that outcomes reported: `succeeded`, `failed`, `unknown`, `expired`.
-    pub(crate) reported: BTreeSet<String>,
-    /// How often it was carried out, as Bitbucket shows it.
-    pub(crate) effects: u32,
-}
-
-/// What there is left where nothing should be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Left {
-    /// Whether deliveries are parked.
-    pub(crate) parked: bool,
-    /// Messages in dead-letter queues, by queue.
-    pub(crate) dead: BTreeMap<String, u64>,
-}
-
-/// Everything that the ledger judges by.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Facts {
-    pub(crate) delivered: Vec<Delivered>,
-    pub(crate) seen: Vec<Seen>,
-    /// What the way to the table withheld: the exception to the order that the README names.
-    pub(crate) withheld: Vec<Withheld>,
-    pub(crate) forged: Vec<Forged>,
-    /// In which logs a secret was found, by its name.
-    pub(crate) leaked: Vec<String>,
-    pub(crate) chains: Vec<Chain>,
-    pub(crate) called: Vec<Called>,
-    pub(crate) left: Left,
-}
 
 /// The verdict: what was counted, and what was broken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,6 +32,15 @@ pub struct Verdict {
 impl Verdict {
     fn count(&mut self, name: &'static str, count: usize) {
         self.counts.push((name, count as u64));
+    }
+
+    /// Adds a breach for everything that a storm has to meet and of which there was nothing.
+    pub(crate) fn must_have_met(&mut self, faults: usize) {
+        const NEEDED: [&str; 5] =
+            ["answered 2xx", "forgeries answered 401", "rotations", "carried out", "reported as succeeded"];
+        let met = NEEDED.map(|name| (name, self.of(name))).into_iter().chain([("faults", faults as u64)]);
+        let idle = met.filter(|(_, count)| *count == 0);
+        self.breaches.extend(idle.map(|(name, _)| format!("nothing is proven: {name}: 0")));
     }
 
     /// The count of this name.
@@ -157,17 +68,30 @@ pub(crate) fn judge(facts: &Facts) -> Verdict {
 }
 
 fn deliveries(facts: &Facts, verdict: &mut Verdict) {
-    let mut times: HashMap<u64, Vec<Duration>> = HashMap::new();
+    let mut came: HashMap<u64, Vec<&Seen>> = HashMap::new();
     for seen in &facts.seen {
-        times.entry(seen.number).or_default().push(seen.at);
+        came.entry(seen.number).or_default().push(seen);
     }
     let ended = |wanted: Answered| facts.delivered.iter().filter(move |d| d.answered == wanted);
     let taken = ended(Answered::Taken).count();
-    let lost: Vec<_> = ended(Answered::Taken).filter(|d| !times.contains_key(&d.number)).collect();
-    let (mut doubled, mut late) = (Vec::new(), 0);
-    for (number, at) in &times {
-        for pair in at.windows(2) {
-            if pair[1] - pair[0] < WINDOW { doubled.push(*number) } else { late += 1 }
+    let lost: Vec<_> = ended(Answered::Taken).filter(|d| !came.contains_key(&d.number)).collect();
+    let (mut doubled, mut late, mut changed) = (Vec::new(), 0, BTreeSet::new());
+    for (number, copies) in &came {
+        for pair in copies.windows(2) {
+            if pair[1].at - pair[0].at < WINDOW {
+                doubled.push(*number)
+            } else {
+                late += 1
+            }
+            if pair[0].id != pair[1].id {
+                changed.insert(*number);
+            }
+        }
+    }
+    for sent in &facts.delivered {
+        let differs = |seen: &&Seen| seen.whole != Some((sent.group, sent.size));
+        if came.get(&sent.number).is_some_and(|copies| copies.iter().any(differs)) {
+            changed.insert(sent.number);
         }
     }
     verdict.count("deliveries sent", facts.delivered.len());
@@ -177,6 +101,7 @@ fn deliveries(facts: &Facts, verdict: &mut Verdict) {
     verdict.count("not answered", ended(Answered::Unanswered).count());
     verdict.count("off the queue", facts.seen.len());
     verdict.count("lost", lost.len());
+    verdict.count("come with another body or id", changed.len());
     verdict.count("doubled within five minutes", doubled.len());
     verdict.count("doubled later, with the same id", late);
     verdict
@@ -185,6 +110,7 @@ fn deliveries(facts: &Facts, verdict: &mut Verdict) {
     verdict
         .breaches
         .extend(doubled.iter().map(|n| format!("P1: delivery {n} came twice within five minutes")));
+    verdict.breaches.extend(changed.iter().map(|n| format!("P1: delivery {n} came with another body or id")));
     let wrong = facts.delivered.iter().filter_map(|d| match d.answered {
         Answered::Wrong(status) => Some(format!("P1: delivery {} was answered {status}", d.number)),
         _ => None,

@@ -27,7 +27,7 @@ enum Proof {
         #[arg(long, default_value_t = 7)]
         seed: u64,
         /// Repositories whose deliveries come side by side.
-        #[arg(long, default_value_t = 16)]
+        #[arg(long, default_value_t = 20)]
         groups: usize,
         /// Credentials whose tokens are always due.
         #[arg(long, default_value_t = 12)]

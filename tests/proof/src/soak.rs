@@ -38,9 +38,8 @@ pub struct Soaked {
 /// The memory of every process so long after the beginning, in KiB; of several of one function the largest.
 type Sample = (Duration, BTreeMap<String, u64>);
 
-/// How much more a function may have in the last quarter than in the second: a tenth, and a mebibyte for
-/// what the allocator rounds.
-const GROWTH: (u64, u64) = (10, 1_024);
+/// How many KiB more a function may have in the last quarter than in the second: what the allocator rounds.
+const GROWTH: u64 = 256;
 
 /// Runs it.
 ///
@@ -119,7 +118,7 @@ fn not_flat(samples: &[Sample]) -> Vec<String> {
     let judged = names.filter(|name| !["the stand-in", "this program"].contains(&name.as_str()));
     let grown = judged.filter_map(|name| {
         let (early, late) = (quarter(samples, name, 1)?, quarter(samples, name, 3)?);
-        (late > early + early / GROWTH.0 + GROWTH.1)
+        (late > early + GROWTH)
             .then(|| format!("the memory of {name} is not flat: {early} KiB became {late} KiB"))
     });
     grown.collect()

@@ -73,7 +73,7 @@ impl<'a> Storm<'a> {
                 break;
             }
             let took_place = match &fault {
-                Fault::Kill(function) => self.kill(function).await,
+                Fault::Kill(function, place) => self.kill(function, *place).await,
                 Fault::Freeze => {
                     let stand_in = self.stand_in.load(Ordering::Relaxed);
                     let frozen = signal(stand_in, "STOP").await;
@@ -120,10 +120,11 @@ impl<'a> Storm<'a> {
         Ok(())
     }
 
-    async fn kill(&self, function: &str) -> bool {
-        let processes = functions(self.stand_in.load(Ordering::Relaxed));
-        let of = processes.iter().filter(|process| process.function == function);
-        match of.max_by_key(|process| process.id) {
+    async fn kill(&self, function: &str, place: usize) -> bool {
+        let mut of = functions(self.stand_in.load(Ordering::Relaxed));
+        of.retain(|process| process.function == function);
+        of.sort_by_key(|process| process.id);
+        match of.iter().cycle().nth(place) {
             Some(process) => signal(process.id, "KILL").await,
             None => false,
         }

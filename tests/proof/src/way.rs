@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use crate::ledger::Withheld;
 use crate::{Failure, webhooks};
 
 /// What happens to a request on its way.
@@ -53,15 +54,8 @@ struct Inner {
     blocked: Vec<Blocked>,
     requests: u64,
     met: u64,
-    withheld: Vec<Unanswered>,
-}
-
-/// A question about a group's deliveries that wait, from when it came until it was given up.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Unanswered {
-    pub(crate) group: usize,
-    pub(crate) from: Instant,
-    pub(crate) until: Instant,
+    /// The questions about a group's deliveries that wait, from when each came until it was given up.
+    withheld: Vec<(usize, Instant, Instant)>,
 }
 
 /// A question about a group's deliveries that wait, while it has no answer. It is dropped with the connection of
@@ -77,7 +71,7 @@ impl Drop for Question {
     fn drop(&mut self) {
         let Self { ref way, group, from, answered } = *self;
         if !answered {
-            way.locked().withheld.push(Unanswered { group, from, until: Instant::now() });
+            way.locked().withheld.push((group, from, Instant::now()));
         }
     }
 }
@@ -94,8 +88,12 @@ impl Way {
     }
 
     /// The questions about deliveries that wait to which no answer came.
-    pub(crate) fn withheld(&self) -> Vec<Unanswered> {
-        self.locked().withheld.clone()
+    pub(crate) fn withheld(&self, begun: Instant) -> Vec<Withheld> {
+        let since = |at: Instant| at.saturating_duration_since(begun);
+        let withheld = self.locked().withheld.clone().into_iter();
+        withheld
+            .map(|(group, from, until)| Withheld { group, from: since(from), until: since(until) })
+            .collect()
     }
 
     /// Returns when a caller waits for an answer that never comes.

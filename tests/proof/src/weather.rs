@@ -10,8 +10,8 @@ use crate::way::{Blocked, Obstacle};
 /// A fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fault {
-    /// One process of a function gets SIGKILL.
-    Kill(&'static str),
+    /// One process of a function gets SIGKILL: the one at this place among them, counted round.
+    Kill(&'static str, usize),
     /// The stand-in for AWS is stopped (SIGSTOP) and goes on (SIGCONT): everything hangs.
     Freeze,
     /// The stand-in is ended, stays away and is started again. Every function dies with it.
@@ -28,7 +28,7 @@ impl Fault {
     /// As the table names it.
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Kill(function) => format!("SIGKILL {function}"),
+            Self::Kill(function, _) => format!("SIGKILL {function}"),
             Self::Freeze => "AWS frozen".to_owned(),
             Self::Restart => "AWS stopped and started".to_owned(),
             Self::Aws(Blocked { service, obstacle, .. }) => {
@@ -86,7 +86,7 @@ pub(crate) fn forecast(seed: u64, terms: Terms) -> Forecast {
     };
     let kill = |dice: &mut Dice| Episode {
         after: Duration::from_millis(dice.between(300, 4_000)),
-        fault: Fault::Kill(dice.one_of(functions)),
+        fault: Fault::Kill(dice.one_of(functions), dice.one_of(&[0, 1, 2, 3, 4, 5, 6, 7])),
         lasts: Duration::ZERO,
     };
     let clock = |dice: &mut Dice| Episode {
@@ -121,7 +121,14 @@ fn aws(dice: &mut Dice, workers_die: bool) -> Episode {
         0 if workers_die => (Fault::Restart, 5),
         0 | 1 => (Fault::Freeze, 8),
         _ => {
-            let obstacles = [Obstacle::Down, Obstacle::Throttled, Obstacle::Slow, Obstacle::Lost];
+            let obstacles = [
+                Obstacle::Down,
+                Obstacle::Throttled,
+                Obstacle::Slow,
+                Obstacle::Lost,
+                Obstacle::Swallowed,
+                Obstacle::Unanswered,
+            ];
             let blocked = Blocked {
                 service: dice.one_of(&["AmazonSQS", "DynamoDB", "DynamoDB", "secretsmanager"]),
                 obstacle: dice.one_of(&obstacles),
@@ -197,13 +204,13 @@ mod tests {
         let Forecast { kills, aws, bitbucket, clocks } = forecast(7, TERMS);
         let all = kills.iter().chain(&aws).chain(&bitbucket).chain(&clocks);
         let kinds: std::collections::BTreeSet<_> = all.map(|episode| episode.fault.words()).collect();
-        assert_eq!(kinds.len(), 4 + 1 + 1 + 12 + 7 + 1, "{kinds:#?}");
+        assert_eq!(kinds.len(), 4 + 1 + 1 + 18 + 7 + 1, "{kinds:#?}");
     }
 
     #[test]
     fn short_weather_kills_no_worker() {
         let mild = forecast(7, Terms { workers_die: false, clocks: false, ..TERMS });
-        assert!(mild.kills.iter().all(|episode| episode.fault != Fault::Kill("api-worker")));
+        assert!(mild.kills.iter().all(|episode| !matches!(episode.fault, Fault::Kill("api-worker", _))));
         assert!(mild.aws.iter().all(|episode| episode.fault != Fault::Restart));
         assert!(mild.clocks.is_empty());
     }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bucketwheel::event::Envelope;
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -24,7 +25,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// What senders and the consumer wrote down.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    begun: Instant,
+    pub(crate) begun: Instant,
     delivered: Mutex<Vec<Delivered>>,
     seen: Mutex<Vec<Seen>>,
     forged: Mutex<Vec<Forged>>,
@@ -55,11 +56,6 @@ impl Journal {
         self.forged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A time as the ledger has it.
-    pub(crate) fn since_the_beginning(&self, at: Instant) -> Duration {
-        at.saturating_duration_since(self.begun)
-    }
-
     /// How many came off the queue so far.
     pub(crate) fn seen_so_far(&self) -> usize {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -76,19 +72,14 @@ fn request_id(number: u64, attempt: u32) -> String {
     format!("{number:08x}-0000-4000-8000-{attempt:012x}")
 }
 
-/// The name of a repository of which deliveries come.
-fn repository(group: usize) -> String {
-    format!("{{proof-{group}}}")
-}
-
 /// The group whose name stands in a text.
 pub(crate) fn group_of(text: &str) -> Option<usize> {
     text.split_once("{proof-")?.1.split_once('}')?.0.parse().ok()
 }
 
 fn body(group: usize, number: u64, size: usize) -> String {
-    let (repository, pad) = (repository(group), "x".repeat(size));
-    format!(r#"{{"repository":{{"uuid":"{repository}"}},"n":{number},"pad":"{pad}"}}"#)
+    let pad = "x".repeat(size);
+    format!(r#"{{"repository":{{"uuid":"{{proof-{group}}}"}},"n":{number},"pad":"{pad}"}}"#)
 }
 
 /// Sends what looks like deliveries and is signed with a secret that nobody has, until it is told to stop.
@@ -118,7 +109,8 @@ pub(crate) async fn send(
     let mut due = Instant::now();
     while !over.load(Ordering::Relaxed) {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let body = body(group, number, sizes());
+        let size = sizes();
+        let body = body(group, number, size);
         let mut attempts = 0;
         let mut began;
         let answered = loop {
@@ -136,8 +128,8 @@ pub(crate) async fn send(
                 None => break Answered::Unanswered,
             }
         };
-        let last = [began, Instant::now()].map(|at| journal.since_the_beginning(at));
-        let delivered = Delivered { group, number, answered, attempts, last: last.into() };
+        let last = [began, Instant::now()].map(|at| at.saturating_duration_since(journal.begun));
+        let delivered = Delivered { group, number, size, answered, attempts, last: last.into() };
         journal.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
         if answered != Answered::Taken {
             sleep(Duration::from_millis(100)).await;
@@ -172,27 +164,34 @@ pub(crate) async fn consume(system: &System, journal: &Journal, over: &AtomicBoo
             sleep(Duration::from_millis(200)).await;
             continue;
         };
-        for message in messages {
-            let number = number(&message.body);
-            if let Some(number) = number
-                && !unremoved.remove(&number)
+        let mut numbers = Vec::new();
+        for message in &messages {
+            let seen = seen(&message.body, journal.begun.elapsed());
+            numbers.push(seen.as_ref().map(|seen| seen.number));
+            if let Some(seen) = seen
+                && !unremoved.remove(&seen.number)
             {
-                let seen = Seen { number, at: journal.begun.elapsed() };
                 journal.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
             }
-            if queue.delete(&message).await.is_err() {
+        }
+        let removed = join_all(messages.iter().map(|message| queue.delete(message))).await;
+        for (number, removed) in numbers.into_iter().zip(removed) {
+            if removed.is_err() {
                 unremoved.extend(number);
             }
         }
     }
 }
 
-/// The number of one of our deliveries; none for what else is on the queue.
-fn number(message: &str) -> Option<u64> {
-    let body = Envelope::parse(message).ok()?.body().ok()?;
-    let body: Value = serde_json::from_slice(&body).ok()?;
-    body["pad"].as_str()?;
-    body["n"].as_u64()
+/// One of our deliveries; none for what else is on the queue.
+fn seen(message: &str, at: Duration) -> Option<Seen> {
+    let envelope = Envelope::parse(message).ok()?;
+    let came = envelope.body().ok()?;
+    let value: Value = serde_json::from_slice(&came).ok()?;
+    let (number, size) = (value["n"].as_u64()?, value["pad"].as_str()?.len());
+    let group = group_of(value["repository"]["uuid"].as_str()?)?;
+    let whole = (came == body(group, number, size).as_bytes()).then_some((group, size));
+    Some(Seen { number, id: envelope.id, whole, at })
 }
 
 #[cfg(test)]

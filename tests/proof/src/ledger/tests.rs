@@ -2,11 +2,16 @@ use super::*;
 
 fn taken(group: usize, number: u64) -> Delivered {
     let sent = Duration::from_secs(number * 10);
-    Delivered { group, number, answered: Answered::Taken, attempts: 1, last: (sent, sent) }
+    Delivered { group, number, size: 9, answered: Answered::Taken, attempts: 1, last: (sent, sent) }
 }
 
+fn seen_at(group: usize, number: u64, seconds: u64) -> Seen {
+    Seen { number, id: number.to_string(), whole: Some((group, 9)), at: Duration::from_secs(seconds) }
+}
+
+/// Deliveries of the first group.
 fn seen(numbers: &[u64]) -> Vec<Seen> {
-    numbers.iter().map(|number| Seen { number: *number, at: Duration::from_secs(*number) }).collect()
+    numbers.iter().map(|number| seen_at(0, *number, *number)).collect()
 }
 
 fn breaches(facts: &Facts) -> Vec<String> {
@@ -17,7 +22,8 @@ fn breaches(facts: &Facts) -> Vec<String> {
 fn what_came_once_and_in_order_breaks_nothing() {
     let delivered = vec![taken(0, 1), taken(1, 2), taken(0, 3)];
     // Between repositories there is no order.
-    assert!(breaches(&Facts { delivered, seen: seen(&[2, 1, 3]), ..Facts::default() }).is_empty());
+    let seen = vec![seen_at(1, 2, 2), seen_at(0, 1, 1), seen_at(0, 3, 3)];
+    assert!(breaches(&Facts { delivered, seen, ..Facts::default() }).is_empty());
 }
 
 #[test]
@@ -37,11 +43,31 @@ fn a_delivery_that_is_answered_4xx_is_a_breach() {
 #[test]
 fn a_double_is_a_breach_for_five_minutes() {
     let twice = |apart| {
-        let seen = [0, apart].map(|at| Seen { number: 1, at: Duration::from_secs(at) }).to_vec();
+        let seen = [0, apart].map(|at| seen_at(0, 1, at)).to_vec();
         breaches(&Facts { delivered: vec![taken(0, 1)], seen, ..Facts::default() })
     };
     assert_eq!(twice(299), ["P1: delivery 1 came twice within five minutes"]);
     assert!(twice(300).is_empty());
+}
+
+#[test]
+fn what_comes_changed_is_a_breach() {
+    let came = |seen| breaches(&Facts { delivered: vec![taken(0, 1)], seen, ..Facts::default() });
+    let whole = seen_at(0, 1, 1);
+    assert!(came(vec![whole.clone()]).is_empty());
+    for other in [None, Some((0, 8)), Some((1, 9))] {
+        let changed = Seen { whole: other, ..whole.clone() };
+        assert_eq!(came(vec![changed]), ["P1: delivery 1 came with another body or id"], "{other:?}");
+    }
+    let renamed = Seen { id: "another".to_owned(), ..seen_at(0, 1, 400) };
+    assert_eq!(came(vec![whole, renamed]), ["P1: delivery 1 came with another body or id"]);
+}
+
+#[test]
+fn a_storm_in_which_nothing_happened_proves_nothing() {
+    let mut verdict = Verdict::default();
+    verdict.must_have_met(1);
+    assert_eq!(verdict.breaches.len(), 5, "{:?}", verdict.breaches);
 }
 
 #[test]
