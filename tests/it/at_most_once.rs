@@ -6,7 +6,7 @@ use bucketwheel::call::{Outcome, State};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::lambda::{FAULTS, Fault, visit};
+use crate::lambda::{FAULTS, Fault, Invocation, invoke, record, visit};
 use crate::world::World;
 
 /// How long a worker lives in these tests. Whoever finds its entry later knows that it is dead.
@@ -86,6 +86,45 @@ pub(crate) async fn every_fault(
         }
     });
     stream::iter(tries.collect::<Vec<_>>()).buffer_unordered(8).collect().await
+}
+
+/// What an outage or a proxy shows with 200 where Bitbucket's answer should be.
+const PAGE: Fault = Fault::Answered("identity", b"<html>an outage</html>");
+
+/// Loses the answer to a mutation, shows nothing but pages to who looks for it, and then everything again;
+/// gives how often it took effect, and the outcome.
+pub(crate) async fn looked_for_among_pages(world: &World, message: &Value) -> (usize, Outcome) {
+    let text = message.to_string();
+    let (mut sent, mut over, mut receives) = (0, false, 0);
+    while !over {
+        receives += 1;
+        assert!(receives < 12, "{text} does not end");
+        let shows_pages = receives < 3;
+        let trouble = move |steps: &[String]| match steps.split_last() {
+            Some((last, _)) if receives == 1 && last.starts_with("POST /2.0") => Some(Fault::LostAfter),
+            Some((last, before)) if shows_pages && last.starts_with("GET /2.0") => {
+                let is_lost = receives > 1 || before.iter().any(|step| step.starts_with("POST /2.0"));
+                is_lost.then_some(PAGE)
+            }
+            _ => None,
+        };
+        let event = record(&text, receives);
+        let trouble = Box::new(trouble);
+        let what = Invocation { function: "api-worker", event, life: LIFE, trouble, killed_after: None };
+        let visit = invoke(world, what).await;
+        sent += visit.sent;
+        over = visit.acknowledged();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    (sent, world.result(message["id"].as_str().expect("an id")).await)
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_is_no_sign_that_nothing_was_done() {
+    let world = World::running().await;
+    let case = Case::new(&world, "pages").await;
+    let (sent, outcome) = looked_for_among_pages(&world, &case.branch("among-pages")).await;
+    assert_eq!((sent, outcome.state), (1, State::Unknown));
 }
 
 #[tokio::test]

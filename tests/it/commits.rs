@@ -6,7 +6,7 @@ use bucketwheel::call::{Outcome, State};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::at_most_once::every_fault;
+use crate::at_most_once::{every_fault, looked_for_among_pages};
 use crate::lambda::Fault;
 use crate::world::World;
 
@@ -89,6 +89,23 @@ async fn whatever_fails_at_whichever_step_there_is_one_commit() {
     let messages = messages(&world, &credential, &branch).await;
     let once: BTreeSet<_> = messages.iter().collect();
     assert_eq!((messages.len(), once.len()), (tries.len() + 2, tries.len() + 2));
+}
+
+#[tokio::test]
+async fn a_page_in_the_place_of_an_answer_does_not_commit_again() {
+    let world = World::running().await;
+    let credential = world.connect("paged-commit").await;
+    let branch = format!("paged-{credential}");
+    let files = |path: &str| json!([{"path": path, "text": "x"}]);
+    body(commit(&world, &credential, json!({"branch": branch, "files": files("first")})).await);
+    let action = json!({
+        "action": "commit_files", "repository": "seilbahn/website", "branch": branch, "message": "paged",
+        "files": files("second"),
+    });
+    let message = json!({"id": format!("commit-{branch}"), "credential": credential, "call": action});
+    let (sent, outcome) = looked_for_among_pages(&world, &message).await;
+    assert_eq!((sent, outcome.state), (1, State::Succeeded));
+    assert_eq!(messages(&world, &credential, &branch).await.len(), 2);
 }
 
 #[tokio::test]

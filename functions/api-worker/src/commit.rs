@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Worker;
-use crate::exchange::Stop;
+use crate::exchange::{Stop, unreadable};
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -79,10 +79,8 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
             {
                 let tip = stand.tip.as_deref().unwrap_or("no commit");
                 let cause = format!("The branch is at {tip}, not at {expected}.");
-                return Err(Stop::Failed(
-                    Problem::new("conflict", cause, "Read it again and decide anew."),
-                    None,
-                ));
+                let problem = Problem::new("conflict", cause, "Read it again and decide anew.");
+                return Err(Stop::Failed(problem, None));
             }
             if stand.exists && self.is_unchanged(&stand).await? {
                 return Ok(outcome(&json!({"changed": false, "commit": stand.tip, "branch": stand.branch})));
@@ -96,13 +94,12 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
             }
             let sent = self.write_down(&mut before).await?;
             match self.worker.transmit(self.holder, &wire, self.until).await? {
-                Reaction::Answered(Judgement::Succeeded, answer) => {
-                    let location = answer.headers.get("location").map(String::as_str).unwrap_or_default();
-                    let hash = location.rsplit('/').next().unwrap_or_default();
+                Reaction::Answered(Judgement::Succeeded, ref answer) if let Some(hash) = named(answer) => {
                     return Ok(self.made(hash, &stand));
                 }
                 Reaction::Answered(Judgement::Contested(_), _) => {}
-                Reaction::Answered(Judgement::Unknown(_), _) | Reaction::Lost(_) => {
+                // An answer that names no commit, such as a page with 200, is none.
+                Reaction::Answered(Judgement::Succeeded | Judgement::Unknown(_), _) | Reaction::Lost(_) => {
                     doubtful.get_or_insert(sent.at);
                 }
                 refused => {
@@ -159,15 +156,17 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
     }
 
     async fn main_branch(&self) -> Result<Option<String>, Stop> {
-        let repository = self.get("", &[("fields", "mainbranch.name")]).await?.json().unwrap_or_default();
+        let repository = self.read("", &[("fields", "mainbranch.name")]).await?;
         Ok(repository["mainbranch"]["name"].as_str().map(str::to_owned))
     }
 
     async fn tip(&self, branch: &str) -> Result<Option<String>, Stop> {
         let path = format!("/refs/branches/{}", segment(branch));
-        let found = missing(self.get(&path, &[("fields", "target.hash")]).await)?;
-        let found = found.and_then(|answer| answer.json()).unwrap_or_default();
-        Ok(found["target"]["hash"].as_str().map(str::to_owned))
+        let Some(found) = missing(self.read(&path, &[("fields", "target.hash")]).await)? else {
+            return Ok(None);
+        };
+        let tip = found["target"]["hash"].as_str().ok_or_else(unreadable)?;
+        Ok(Some(tip.to_owned()))
     }
 
     /// The commit that carries this call's trailer, not older than `since`.
@@ -177,8 +176,8 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
             let page = page.to_string();
             let fields = "next,values.hash,values.date,values.message";
             let query = [("include", branch), ("pagelen", "100"), ("page", &page), ("fields", fields)];
-            let listed = self.get("/commits", &query).await?.json().unwrap_or_default();
-            let commits = listed["values"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let listed = self.read("/commits", &query).await?;
+            let commits = listed["values"].as_array().ok_or_else(unreadable)?;
             let trailer = self.trailer();
             let ours = commits.iter().find(|commit| {
                 commit["message"].as_str().is_some_and(|text| text.lines().any(|line| line == trailer))
@@ -201,8 +200,8 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
         for file in &self.commit.files {
             let path =
                 format!("/src/{tip}/{}", file.path.split('/').map(segment).collect::<Vec<_>>().join("/"));
-            let meta = missing(self.get(&path, &[("format", "meta"), ("fields", "attributes,size")]).await)?;
-            let same = match (meta.and_then(|meta| meta.json()), file.content()) {
+            let meta = missing(self.read(&path, &[("format", "meta"), ("fields", "attributes,size")]).await)?;
+            let same = match (meta, file.content()) {
                 (None, Ok(None)) => true,
                 (Some(meta), Ok(Some(content))) => {
                     let has = |name: &str| {
@@ -211,7 +210,8 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
                     meta["size"].as_u64() == u64::try_from(content.len()).ok()
                         && has("executable") == file.executable
                         && !has("link")
-                        && self.get(&path, &[]).await?.body == content
+                        && self.worker.exchange(self.holder, &self.question(&path, &[])?).await?.body
+                            == content
                 }
                 _ => false,
             };
@@ -245,15 +245,17 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
         outcome(&json!({"changed": true, "commit": hash, "branch": stand.branch, "parent": stand.tip}))
     }
 
-    async fn get(&self, rest: &str, query: &[(&str, &str)]) -> Result<Answer, Stop> {
+    async fn read(&self, rest: &str, query: &[(&str, &str)]) -> Result<Value, Stop> {
+        self.worker.read(self.holder, &self.question(rest, query)?).await
+    }
+
+    fn question(&self, rest: &str, query: &[(&str, &str)]) -> Result<Wire, Stop> {
         let path = ApiPath::parse(&format!("repositories/{}{rest}", self.commit.repository));
         let path = path.map_err(|error| {
-            Stop::Failed(
-                Problem::new("bad_path", error.to_string(), "Correct the repository and the files."),
-                None,
-            )
+            let resolution = "Correct the repository and the files.";
+            Stop::Failed(Problem::new("bad_path", error.to_string(), resolution), None)
         })?;
-        self.worker.exchange(self.holder, &Wire::get(path, query)).await
+        Ok(Wire::get(path, query))
     }
 
     /// A short wait by chance, so that writers who met do not meet again.
@@ -261,6 +263,11 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
         let [chance] = self.worker.edge.random::<1>();
         tokio::time::sleep(Duration::from_millis(u64::from(number) * u64::from(chance))).await;
     }
+}
+
+/// The commit that Bitbucket says it has made.
+fn named(answer: &Answer) -> Option<&str> {
+    answer.headers.get("location")?.rsplit('/').next().filter(|hash| !hash.is_empty())
 }
 
 fn part(file: &File) -> Part {
@@ -278,11 +285,9 @@ fn part(file: &File) -> Part {
     }
 }
 
-fn missing(found: Result<Answer, Stop>) -> Result<Option<Answer>, Stop> {
-    match found {
-        Err(Stop::Failed(problem, _)) if problem.code == "not_found" => Ok(None),
-        found => found.map(Some),
-    }
+fn missing(found: Result<Value, Stop>) -> Result<Option<Value>, Stop> {
+    let is_missing = matches!(&found, Err(Stop::Failed(problem, _)) if problem.code == "not_found");
+    if is_missing { Ok(None) } else { found.map(Some) }
 }
 
 fn outcome(body: &Value) -> Answer {

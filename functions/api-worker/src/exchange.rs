@@ -30,6 +30,10 @@ pub(crate) enum Stop {
     Again(Again),
 }
 
+pub(crate) fn unreadable() -> Again {
+    Again::Later("Bitbucket's answer cannot be read")
+}
+
 impl From<Again> for Stop {
     fn from(again: Again) -> Self {
         Self::Again(again)
@@ -109,6 +113,13 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let patience = SignedDuration::try_from(TIME_OUT).unwrap_or_default() + TO_STORE;
         let reaction = self.react(holder, wire, self.edge.now() + patience).await?;
         self.settle(&holder.credential.id, wire.method, reaction).await
+    }
+
+    /// The same, where the answer is an object. A page that stands in its place says nothing of what is there
+    /// and what is not.
+    pub(crate) async fn read(&self, holder: &Holder, wire: &Wire) -> Result<Value, Stop> {
+        let answer = self.exchange(holder, wire).await?;
+        answer.json().filter(Value::is_object).ok_or_else(|| unreadable().into())
     }
 
     /// What came of one request of an action of several.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Worker;
-use crate::exchange::Stop;
+use crate::exchange::{Stop, unreadable};
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -33,10 +33,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         };
         let look = Wire::get(path("")?, &[]);
         let before = self.exchange(holder, &look).await?;
-        match state(&before).as_str() {
-            "OPEN" => {}
-            "MERGED" => return Ok(before),
-            other => {
+        match state(&before).as_deref() {
+            Some("OPEN") => {}
+            Some("MERGED") => return Ok(before),
+            None => return Err(unreadable().into()),
+            Some(other) => {
                 let cause = format!("The pull request is {other}.");
                 return Err(Stop::Failed(Problem::new("refused", cause, "Open a new one."), None));
             }
@@ -66,7 +67,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         };
         let task = Wire { query, ..Wire::get(task, &[]) };
         while !self.little_time(until) {
-            let told = self.exchange(holder, &task).await?.json().unwrap_or_default();
+            let told = self.read(holder, &task).await?;
             if told["task_status"] != "PENDING" {
                 return self.exchange(holder, &look).await;
             }
@@ -76,6 +77,6 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     }
 }
 
-fn state(pull: &Answer) -> String {
-    pull.json().and_then(|pull| pull["state"].as_str().map(str::to_owned)).unwrap_or_default()
+fn state(pull: &Answer) -> Option<String> {
+    pull.json()?["state"].as_str().map(str::to_owned)
 }

@@ -20,7 +20,7 @@ use bucketwheel::store::hooks::{self, HookSecrets};
 use bucketwheel::store::missed::{self, Found, Sums};
 use bucketwheel::store::{budget, deliveries, repositories};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Worker;
 use crate::exchange::{Stop, made};
@@ -149,9 +149,9 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
         budget::take_part(&worker.table, worker.limits, credential, SHARE, requests, worker.edge.now()).await
     }
 
-    async fn ask(&self, wire: &Wire) -> Result<Answer, Stop> {
+    async fn ask(&self, wire: &Wire) -> Result<Value, Stop> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.worker.exchange(self.holder, wire).await
+        self.worker.read(self.holder, wire).await
     }
 
     fn id(&self) -> &CredentialId {

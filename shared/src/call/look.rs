@@ -83,7 +83,11 @@ impl Look {
     /// Reads what a look has shown: the answer's status and body.
     pub fn read(&self, answer: &Answer) -> Seen {
         let found = answer.status == 200;
-        let body = answer.json().unwrap_or_default();
+        let (found, body) = match answer.json() {
+            Some(body) => (found, body),
+            None if found => return Seen::Unclear("Bitbucket's answer could not be read"),
+            None => (found, Value::Null),
+        };
         let value = |pointer: &str| body.pointer(pointer).cloned().unwrap_or_default();
         match (&self.sign, answer.status) {
             (Sign::Gone, 404) => Seen::Done("it is gone"),
@@ -142,6 +146,20 @@ mod tests {
 
     fn recipe(method: Method, path: &str, body: Value) -> Look {
         look(&Request::new(method, path).with(body)).expect("a recipe")
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_an_answer_shows_nothing() {
+        let page = Answer { status: 200, body: b"<html>an outage</html>".to_vec(), ..Answer::default() };
+        let branch = json!({"name": "b", "target": {"hash": "a1"}});
+        for (path, body) in [
+            ("repositories/w/r/refs/branches", branch),
+            ("repositories/w/r/pullrequests", json!({"title": "t", "source": {"branch": {"name": "b"}}})),
+            ("repositories/w/r/pullrequests/7/merge", json!({})),
+        ] {
+            let shown = recipe(Method::Post, path, body).read(&page);
+            assert_eq!(shown, Seen::Unclear("Bitbucket's answer could not be read"), "{path}");
+        }
     }
 
     #[test]

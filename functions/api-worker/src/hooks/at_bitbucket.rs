@@ -78,8 +78,8 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }
     }
 
-    async fn listed(&self, holder: &Holder, hook: &Attached) -> Result<Answer, Stop> {
-        self.exchange(holder, &Wire::get(path(&hook.subject, "")?, &[("pagelen", "100")])).await
+    async fn listed(&self, holder: &Holder, hook: &Attached) -> Result<Value, Stop> {
+        self.read(holder, &Wire::get(path(&hook.subject, "")?, &[("pagelen", "100")])).await
     }
 }
 
@@ -97,8 +97,7 @@ fn is_gone(stop: &Stop) -> bool {
 }
 
 /// The hooks with our address, in Bitbucket's order.
-fn ours(listed: &Answer, address: &str) -> Vec<Value> {
-    let listed = listed.json().unwrap_or_default();
+fn ours(listed: &Value, address: &str) -> Vec<Value> {
     let all = listed["values"].as_array().into_iter().flatten();
     all.filter(|hook| hook["url"] == address).cloned().collect()
 }

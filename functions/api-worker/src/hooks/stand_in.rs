@@ -56,9 +56,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let Ok(path) = ApiPath::parse(&format!("repositories/{workspace}")) else { return Ok(None) };
         let fields = ("fields", "values.full_name");
         let query = [("role", "admin"), ("sort", "created_on"), ("pagelen", MOST), fields];
-        let listed = match self.exchange(holder, &Wire::get(path, &query)).await {
+        let listed = match self.read(holder, &Wire::get(path, &query)).await {
             Err(Stop::Failed(..)) => return Ok(None),
-            listed => listed?.json().unwrap_or_default(),
+            listed => listed?,
         };
         let names = listed["values"].as_array().into_iter().flatten();
         Ok(Some(names.filter_map(|value| Some(value["full_name"].as_str()?.to_owned())).collect()))

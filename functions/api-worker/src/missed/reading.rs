@@ -45,7 +45,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
     ) -> Result<Extent, Stop> {
         let mut wire = Wire::get(path(&watched.repository, what)?, query);
         for _ in 0..MOST_PAGES {
-            let body = self.ask(&wire).await?.json().unwrap_or_default();
+            let body = self.ask(&wire).await?;
             into.extend(body["values"].as_array().into_iter().flatten().filter_map(&read));
             let Some(next) = body["next"].as_str() else { return Ok(Extent::Whole) };
             let (path, query) = ApiPath::follow(next, self.worker.api.base()).map_err(|error| {
@@ -59,13 +59,12 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
 
     /// A repository by its full name.
     pub(super) async fn repository(&self, full_name: &str) -> Result<Option<Repository>, Stop> {
-        let answer = self.ask(&Wire::get(address(full_name)?, &[])).await?;
-        Ok(answer.json().as_ref().and_then(Repository::read))
+        Ok(Repository::read(&self.ask(&Wire::get(address(full_name)?, &[])).await?))
     }
 
     /// All that Bitbucket says of a repository.
     pub(super) async fn repository_as_bitbucket_has_it(&self, of: &Repository) -> Result<Value, Stop> {
-        Ok(self.ask(&Wire::get(address(&of.full_name)?, &[])).await?.json().unwrap_or_default())
+        self.ask(&Wire::get(address(&of.full_name)?, &[])).await
     }
 }
 

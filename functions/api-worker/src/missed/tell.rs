@@ -3,7 +3,7 @@
 //! They have no `actor`, for the API does not tell who it was. A push has the commits that lie between, the
 //! newest five as always.
 
-use bucketwheel::call::{Answer, Wire};
+use bucketwheel::call::Wire;
 use bucketwheel::event::{Enveloped, Synthetic};
 use bucketwheel::missed::{Kind, Missed};
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
@@ -42,7 +42,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
     ) -> Result<Option<(&'static str, Value)>, Stop> {
         let rest = format!("pullrequests/{}", missed.of.parts().1);
         let asked = self.ask(&Wire::get(path(&watched.repository, &rest)?, &[])).await;
-        let Some(pull) = there(asked)?.and_then(|answer| answer.json()) else { return Ok(None) };
+        let Some(pull) = there(asked)? else { return Ok(None) };
         let key = match (&missed.was, &missed.is, pull["state"].as_str()) {
             (None, Some(_), _) => "pullrequest:created",
             (Some(_), Some(_), _) => "pullrequest:updated",
@@ -99,7 +99,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
         let mut query = vec![("include", of), ("pagelen", most.as_str())];
         query.extend(without.map(|without| ("exclude", without)));
         let asked = self.ask(&Wire::get(path(&watched.repository, "commits")?, &query)).await;
-        let body = there(asked)?.and_then(|answer| answer.json());
+        let body = there(asked)?;
         Ok(body.map(|mut body| match body["values"].take() {
             Value::Array(values) => values,
             _ => Vec::new(),
@@ -135,7 +135,7 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
 }
 
 /// The answer; none if Bitbucket does not know what was asked for.
-fn there(asked: Result<Answer, Stop>) -> Result<Option<Answer>, Stop> {
+fn there(asked: Result<Value, Stop>) -> Result<Option<Value>, Stop> {
     match asked {
         Ok(answer) => Ok(Some(answer)),
         Err(Stop::Failed(_, Some(answer))) if answer.status == 404 => Ok(None),
