@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bucketwheel::ports::Backlog as _;
+use bucketwheel::store::deliveries;
 use bucketwheel_local::{Local, Options};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -202,9 +203,11 @@ async fn rest(
     let console = system.environment("console").await?;
     let queue = |name: &str| console.get(name).cloned().unwrap_or_default();
     let events = system.backlog(&system.outputs.events_queue_url, &queue("BUCKETWHEEL_EVENTS_DLQ"));
+    let table = system.table();
     let mut said = Instant::now();
     let parked = loop {
-        let parked = system.invoke("webhook-ingest").await?["left"] != false;
+        // The schedule drains: a second drain beside it would send the same deliveries.
+        let parked = !deliveries::groups(&table, 1, None).await?.0.is_empty();
         system.invoke("token-refresh").await?;
         let open = register.open().len();
         let intents = chains::open_intents(system, credentials).await?;
