@@ -62,6 +62,14 @@ async fn a_parked_delivery_is_sealed_in_pieces_that_fit_and_comes_back_whole() {
     assert_eq!(bodies(&ports), (0..12).map(large).collect::<Vec<_>>());
 }
 
+/// Switches the queue off, and parks so many deliveries of one group.
+async fn park(ports: &Ports, ingest: &Memory, count: usize) {
+    ports.events.set_down(true);
+    for n in 0..count {
+        assert_eq!(answer(ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
+    }
+}
+
 /// A queue that fails once it has taken so many messages.
 struct Closes(MemoryQueue, usize);
 
@@ -76,10 +84,7 @@ impl Queue for Closes {
 async fn a_queue_that_fails_in_the_midst_of_a_group_gets_each_delivery_once_and_in_order() {
     let ports = Ports::with_hook().await;
     let ingest = ports.ingest();
-    ports.events.set_down(true);
-    for n in 0..25 {
-        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
-    }
+    park(&ports, &ingest, 25).await;
     for (takes, sent) in [(4, 4), (17, 13)] {
         let closes = Closes(ports.events.clone(), takes);
         let closing = Ingest::new(ports.table.clone(), closes, ports.keys.clone(), ports.edge.clone());
@@ -134,10 +139,7 @@ async fn groups_of_which_more_comes_than_a_drain_sends_do_not_keep_the_others() 
 async fn a_drain_goes_on_where_the_queue_was_away_for_a_moment() {
     let ports = Ports::with_hook().await;
     let ingest = ports.ingest();
-    ports.events.set_down(true);
-    for n in 0..3 {
-        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
-    }
+    park(&ports, &ingest, 3).await;
     let back = async {
         tokio::time::sleep(Duration::from_secs(8)).await;
         ports.events.set_down(false);
@@ -151,10 +153,7 @@ async fn what_another_drain_took_away_does_not_keep_the_others() {
     use bucketwheel::store::deliveries::{done, oldest};
     let ports = Ports::with_hook().await;
     let ingest = ports.ingest();
-    ports.events.set_down(true);
-    for n in 0..3 {
-        assert_eq!(answer(&ingest, &delivery("c1", &body(n), &secret())).await, Answer::Parked);
-    }
+    park(&ports, &ingest, 3).await;
     let waiting = oldest(&ports.table, "{r}").await.expect("a read");
     done(&ports.table, &waiting[1..2]).await.expect("taken away");
     done(&ports.table, &waiting).await.expect("taken away");
