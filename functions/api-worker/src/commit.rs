@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Worker;
-use crate::exchange::{Stop, unreadable};
+use crate::exchange::{Page, Stop, unreadable};
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -176,8 +176,7 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
             let page = page.to_string();
             let fields = "next,values.hash,values.date,values.message";
             let query = [("include", branch), ("pagelen", "100"), ("page", &page), ("fields", fields)];
-            let listed = self.read("/commits", &query).await?;
-            let commits = listed["values"].as_array().ok_or_else(unreadable)?;
+            let Page { values: commits, next } = Page::of(self.read("/commits", &query).await?)?;
             let trailer = self.trailer();
             let ours = commits.iter().find(|commit| {
                 commit["message"].as_str().is_some_and(|text| text.lines().any(|line| line == trailer))
@@ -186,7 +185,7 @@ impl<T: Table, Q: Queue, E: Edge> Committing<'_, T, Q, E> {
                 return Ok(Some(hash.to_owned()));
             }
             let oldest = commits.last().and_then(|commit| commit["date"].as_str()?.parse::<Timestamp>().ok());
-            if listed["next"].is_null() || oldest.is_none_or(|oldest| oldest < since - SKEW) {
+            if next.is_none() || oldest.is_none_or(|oldest| oldest < since - SKEW) {
                 return Ok(None);
             }
         }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bucketwheel::bitbucket::{SendError, TIME_OUT};
-use bucketwheel::call::{Allowance, Answer, Judgement, Method, Problem, Reaction, Wire, judge};
+use bucketwheel::call::{Allowance, Answer, ApiPath, Judgement, Method, Problem, Reaction, Wire, judge};
 use bucketwheel::credential::CredentialId;
 use bucketwheel::error::Causes;
 use bucketwheel::metric::Metric;
 use bucketwheel::ports::{Edge, Outgoing, Queue, Table};
 use bucketwheel::rotation::{Nudge, Wish};
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Worker;
@@ -32,6 +33,22 @@ pub(crate) enum Stop {
 
 pub(crate) fn unreadable() -> Again {
     Again::Later("Bitbucket's answer cannot be read")
+}
+
+/// One page of a list (<https://developer.atlassian.com/cloud/bitbucket/rest/intro/#pagination>).
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    pub(crate) values: Vec<Value>,
+    /// Where the next page is.
+    pub(crate) next: Option<String>,
+}
+
+impl Page {
+    /// Reads an answer. Bitbucket gives values where there are none too, so an answer without them says
+    /// nothing of what there is.
+    pub(crate) fn of(answer: Value) -> Result<Self, Stop> {
+        serde_json::from_value(answer).map_err(|_| unreadable().into())
+    }
 }
 
 impl From<Again> for Stop {
@@ -120,6 +137,14 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     pub(crate) async fn read(&self, holder: &Holder, wire: &Wire) -> Result<Value, Stop> {
         let answer = self.exchange(holder, wire).await?;
         answer.json().filter(Value::is_object).ok_or_else(|| unreadable().into())
+    }
+
+    /// Where the link to a list's next page leads, if that is at Bitbucket's API.
+    pub(crate) fn follow(&self, next: &str) -> Result<(ApiPath, Vec<(String, String)>), Stop> {
+        ApiPath::follow(next, self.api.base()).map_err(|error| {
+            let cause = format!("The link to the next page is not followed: {error}.");
+            Stop::Failed(Problem::new("foreign_link", cause, "Look at Bitbucket's answer."), None)
+        })
     }
 
     /// What came of one request of an action of several.

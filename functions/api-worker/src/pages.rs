@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::Worker;
+use crate::exchange::unreadable;
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -47,7 +48,12 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 other => return Ok(other),
             };
             let answer = ending.answer.unwrap_or_default();
-            self.page(message, paginate, &mut progress, answer).await?;
+            // A page in the place of Bitbucket's answer is not the end of the list.
+            let body = answer.json().ok_or_else(unreadable)?;
+            if !body["values"].is_array() {
+                return Ok(Ending { answer: Some(answer), ..Ending::failed(no_list()) }.into());
+            }
+            self.page(message, paginate, &mut progress, body, answer).await?;
         }
     }
 
@@ -56,23 +62,21 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         message: &Message,
         paginate: Paginate,
         progress: &mut Progress,
+        mut body: Value,
         mut answer: Answer,
     ) -> Result<(), Again> {
-        progress.next = None;
-        if let Some(mut body) = answer.json() {
-            let room = paginate.items.map(|most| most.saturating_sub(progress.pages.items));
-            let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
-            progress.next = body["next"].as_str().map(str::to_owned);
-            if let Some(values) = body.get_mut("values").and_then(Value::as_array_mut) {
-                if values.len() > room {
-                    values.truncate(room);
-                    // What was cut off counts as more to come.
-                    progress.next.get_or_insert_default();
-                }
-                progress.pages.items += values.len() as u64;
-                answer.body = body.to_string().into_bytes();
+        let room = paginate.items.map(|most| most.saturating_sub(progress.pages.items));
+        let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(usize::MAX);
+        progress.next = body["next"].as_str().map(str::to_owned);
+        if let Some(values) = body["values"].as_array_mut() {
+            if values.len() > room {
+                values.truncate(room);
+                // What was cut off counts as more to come.
+                progress.next.get_or_insert_default();
             }
+            progress.pages.items += values.len() as u64;
         }
+        answer.body = body.to_string().into_bytes();
         progress.pages.parts += 1;
         let ending = Ending { answer: Some(answer), ..Ending::new(State::Part) };
         let mut part = self.outcome(message.into(), ending);
@@ -95,6 +99,11 @@ fn keep_next(wire: &mut Wire) {
             fields.push_str(",next");
         }
     }
+}
+
+fn no_list() -> Problem {
+    let resolution = "Leave paginate out; where fields are chosen, keep values among them.";
+    Problem::new("not_a_list", "Bitbucket's answer is no list.", resolution)
 }
 
 fn foreign(why: &str) -> Problem {

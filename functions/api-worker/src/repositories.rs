@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Worker;
-use crate::exchange::{Stop, made};
+use crate::exchange::{Stop, made, unreadable};
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -34,7 +34,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 return Err(Again::After(wait, "more repositories are to come").into());
             }
             let body = self.repository_page(holder, &wire, until).await?;
-            let page = read(&body);
+            let page = read(&body).ok_or_else(unreadable)?;
             let now = self.edge.now().max(walk.began_at);
             repositories::put_page(table, &credential.id, &page, now).await.map_err(Again::from)?;
             walk.seen += page.len() as u64;
@@ -59,10 +59,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     fn wire_of_page(&self, credential: &Credential, walk: &Walk) -> Result<Wire, Stop> {
         let Credential { kind, workspace, resource, .. } = credential;
         let (path, query) = match &walk.next {
-            Some(next) => ApiPath::follow(next, self.api.base()).map_err(|error| {
-                let cause = format!("The link to the next page is not followed: {error}.");
-                Stop::Failed(Problem::new("foreign_link", cause, "Look at Bitbucket's answer."), None)
-            })?,
+            Some(next) => self.follow(next)?,
             None => {
                 let path = ApiPath::parse(&kind.repositories(workspace, resource)).map_err(|error| {
                     let resolution = "Reconnect the credential with the workspace's right name.";
@@ -89,11 +86,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             }
             settled => settled?,
         };
-        answer.json().filter(Value::is_object).ok_or_else(|| {
-            let problem =
-                Problem::new("answer_unreadable", "Bitbucket's answer is no list.", "Try it later.");
-            Stop::Failed(problem, None)
-        })
+        Ok(answer.json().unwrap_or_default())
     }
 
     /// Stores what the credential sees, if that has changed. One that is deleted meanwhile sees nothing.
@@ -108,16 +101,16 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
     }
 }
 
-/// The repositories of a page, or the one that the answer is.
-fn read(body: &Value) -> Vec<Repository> {
-    let values = body.get("values").and_then(Value::as_array);
-    let mut page: Vec<_> = match values {
+/// The repositories of a page, or the one that the answer is; none if it is neither, which does not say that
+/// there are no repositories.
+fn read(body: &Value) -> Option<Vec<Repository>> {
+    let mut page: Vec<_> = match body["values"].as_array() {
         Some(values) => values.iter().filter_map(Repository::read).collect(),
-        None => Repository::read(body).into_iter().collect(),
+        None => vec![Repository::read(body)?],
     };
     page.sort_by(|a, b| a.uuid.cmp(&b.uuid));
     page.dedup_by(|a, b| a.uuid == b.uuid);
-    page
+    Some(page)
 }
 
 /// Whether everything was seen. When a repository goes while the list is read, the next page begins one too
@@ -139,9 +132,18 @@ mod tests {
     #[test]
     fn a_page_holds_each_repository_once() {
         let one = |uuid: &str| json!({"uuid": uuid, "full_name": "w/r"});
-        let page = read(&json!({"values": [one("{b}"), one("{a}"), one("{b}"), {"uuid": "{c}"}]}));
+        let page =
+            read(&json!({"values": [one("{b}"), one("{a}"), one("{b}"), {"uuid": "{c}"}]})).expect("a page");
         let uuids: Vec<_> = page.iter().map(|repository| repository.uuid.as_str()).collect();
         assert_eq!(uuids, ["{a}", "{b}"]);
-        assert_eq!(read(&one("{a}")).len(), 1);
+        assert_eq!(read(&one("{a}")).map(|page| page.len()), Some(1));
+    }
+
+    #[test]
+    fn what_is_neither_list_nor_repository_does_not_say_that_there_are_none() {
+        assert!(read(&json!({"values": []})).is_some_and(|page| page.is_empty()));
+        for other in [json!({}), json!({"values": null}), json!({"uuid": "{a}"}), json!([]), Value::Null] {
+            assert!(read(&other).is_none(), "{other}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod hooks;
+mod lists;
 mod missed;
 mod repositories;
 mod throughput;
@@ -110,7 +111,12 @@ impl World {
 
     /// Lets the worker visit a call in the background once.
     async fn visit(&self, id: &str, credential: &CredentialId, call: &Value) -> Result<(), Again> {
-        let message = json!({"id": id, "credential": credential, "call": call, "reply": "store", "priority": "background"});
+        self.receive(json!({"id": id, "credential": credential, "call": call, "priority": "background"}))
+            .await
+    }
+
+    async fn receive(&self, mut message: Value) -> Result<(), Again> {
+        message["reply"] = json!("store");
         let until = self.worker.edge.now() + SignedDuration::from_secs(60);
         self.worker.work(&message.to_string(), 1, until).await
     }

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::Worker;
-use crate::exchange::{Stop, made};
+use crate::exchange::{Page, Stop, made};
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -31,11 +31,11 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             "events": hook.events,
             "secret": secret.expose_secret(),
         });
-        let mut ours = ours(&self.listed(holder, hook).await?, &address);
+        let mut ours = ours(self.listed(holder, hook).await?, &address);
         if ours.is_empty() {
             let wire = Wire::json(Method::Post, path(&hook.subject, "")?, &wanted);
             let answer = self.exchange(holder, &wire).await?;
-            ours = self::ours(&self.listed(holder, hook).await?, &address);
+            ours = self::ours(self.listed(holder, hook).await?, &address);
             if ours.len() < 2 {
                 return Ok(answer);
             }
@@ -61,7 +61,7 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
             Err(stop) if is_gone(&stop) => return Ok(()),
             listed => listed?,
         };
-        for found in ours(&listed, &address) {
+        for found in ours(listed, &address) {
             self.delete_hook(holder, hook, &found).await?;
         }
         Ok(())
@@ -78,8 +78,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         }
     }
 
-    async fn listed(&self, holder: &Holder, hook: &Attached) -> Result<Value, Stop> {
-        self.read(holder, &Wire::get(path(&hook.subject, "")?, &[("pagelen", "100")])).await
+    async fn listed(&self, holder: &Holder, hook: &Attached) -> Result<Vec<Value>, Stop> {
+        let wire = Wire::get(path(&hook.subject, "")?, &[("pagelen", "100")]);
+        Ok(Page::of(self.read(holder, &wire).await?)?.values)
     }
 }
 
@@ -97,9 +98,8 @@ fn is_gone(stop: &Stop) -> bool {
 }
 
 /// The hooks with our address, in Bitbucket's order.
-fn ours(listed: &Value, address: &str) -> Vec<Value> {
-    let all = listed["values"].as_array().into_iter().flatten();
-    all.filter(|hook| hook["url"] == address).cloned().collect()
+fn ours(listed: Vec<Value>, address: &str) -> Vec<Value> {
+    listed.into_iter().filter(|hook| hook["url"] == address).collect()
 }
 
 fn is_right(found: &Value, events: &[String]) -> bool {

@@ -6,7 +6,7 @@ use bucketwheel::ports::{Edge, Queue, Table};
 use bucketwheel::store::hooks::{Attached, HookSecrets};
 
 use crate::Worker;
-use crate::exchange::Stop;
+use crate::exchange::{Page, Stop};
 use crate::holder::Holder;
 
 /// So many at most: each is looked at in every round, and hooks have an allowance of 1,000 requests an hour.
@@ -58,9 +58,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
         let query = [("role", "admin"), ("sort", "created_on"), ("pagelen", MOST), fields];
         let listed = match self.read(holder, &Wire::get(path, &query)).await {
             Err(Stop::Failed(..)) => return Ok(None),
-            listed => listed?,
+            listed => Page::of(listed?)?,
         };
-        let names = listed["values"].as_array().into_iter().flatten();
-        Ok(Some(names.filter_map(|value| Some(value["full_name"].as_str()?.to_owned())).collect()))
+        let names = listed.values.iter().filter_map(|value| value["full_name"].as_str());
+        Ok(Some(names.map(str::to_owned).collect()))
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Sweep, Watched};
-use crate::exchange::Stop;
+use crate::exchange::{Page, Stop};
 
 /// How many pages of a list are read at most: 1,000 branches and tags, 500 open pull requests.
 const MOST_PAGES: usize = 10;
@@ -45,13 +45,10 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
     ) -> Result<Extent, Stop> {
         let mut wire = Wire::get(path(&watched.repository, what)?, query);
         for _ in 0..MOST_PAGES {
-            let body = self.ask(&wire).await?;
-            into.extend(body["values"].as_array().into_iter().flatten().filter_map(&read));
-            let Some(next) = body["next"].as_str() else { return Ok(Extent::Whole) };
-            let (path, query) = ApiPath::follow(next, self.worker.api.base()).map_err(|error| {
-                let cause = format!("The link to the next page is not followed: {error}.");
-                Stop::Failed(Problem::new("foreign_link", cause, "Look at Bitbucket's answer."), None)
-            })?;
+            let page = Page::of(self.ask(&wire).await?)?;
+            into.extend(page.values.iter().filter_map(&read));
+            let Some(next) = page.next else { return Ok(Extent::Whole) };
+            let (path, query) = self.worker.follow(&next)?;
             wire = Wire { path, query, ..wire };
         }
         Ok(Extent::Part)

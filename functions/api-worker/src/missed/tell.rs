@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::reading::path;
 use super::{Sweep, Watched};
-use crate::exchange::Stop;
+use crate::exchange::{Page, Stop};
 use crate::work::Again;
 
 /// How many commits Bitbucket lists in a push.
@@ -99,11 +99,8 @@ impl<T: Table, Q: Queue, E: Edge> Sweep<'_, T, Q, E> {
         let mut query = vec![("include", of), ("pagelen", most.as_str())];
         query.extend(without.map(|without| ("exclude", without)));
         let asked = self.ask(&Wire::get(path(&watched.repository, "commits")?, &query)).await;
-        let body = there(asked)?;
-        Ok(body.map(|mut body| match body["values"].take() {
-            Value::Array(values) => values,
-            _ => Vec::new(),
-        }))
+        let page = there(asked)?.map(Page::of).transpose()?;
+        Ok(page.map(|page| page.values))
     }
 
     pub(super) fn enveloped(

@@ -16,7 +16,7 @@ impl World {
     }
 
     /// The hooks that Bitbucket has of a workspace or repository.
-    async fn registered(&self, subject: &str) -> Vec<Value> {
+    pub(super) async fn registered(&self, subject: &str) -> Vec<Value> {
         let owner = AccessToken::new(SecretString::from(seed::WORKSPACE_ACCESS_TOKEN));
         let owner = Authorization::new(Scheme::Bearer, owner);
         let of = if subject.contains('/') { "repositories" } else { "workspaces" };
@@ -25,7 +25,7 @@ impl World {
         answer.json().expect("JSON")["values"].as_array().cloned().expect("hooks")
     }
 
-    async fn ensure(&self, id: &str, credential: &CredentialId, subject: &str) -> Outcome {
+    pub(super) async fn ensure(&self, id: &str, credential: &CredentialId, subject: &str) -> Outcome {
         let call =
             json!({"action": "ensure_hook", "repository": subject, "events": ["repo:push", "repo:fork"]});
         self.call(id, credential, &call).await

@@ -22,7 +22,7 @@ const EVENTS: [&str; 5] = [
 ];
 
 impl World {
-    async fn watching(id: &str, events: &[&str]) -> (Self, CredentialId) {
+    pub(super) async fn watching(id: &str, events: &[&str]) -> (Self, CredentialId) {
         let world = World::new().await;
         // One whose requests count against those of all the consumer's credentials.
         let id = world.connect(id, |credential| credential.kind = Kind::OauthUser).await;
@@ -35,7 +35,7 @@ impl World {
     }
 
     /// Sweeps an hour after the sweep before. Gives what the call says and the events on the queue.
-    async fn sweep(&self, credential: &CredentialId) -> (Value, Vec<Outgoing<'static>>) {
+    pub(super) async fn sweep(&self, credential: &CredentialId) -> (Value, Vec<Outgoing<'static>>) {
         self.advance(SignedDuration::from_hours(1));
         let id = format!("sweep-{}", self.worker.edge.now().as_second());
         let outcome = self.call(&id, credential, &json!({"action": "detect_missed"})).await;
