@@ -10,7 +10,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::Worker;
-use crate::exchange::unreadable;
 use crate::holder::Holder;
 use crate::work::Again;
 
@@ -48,11 +47,9 @@ impl<T: Table, Q: Queue, E: Edge> Worker<T, Q, E> {
                 other => return Ok(other),
             };
             let answer = ending.answer.unwrap_or_default();
-            // A page in the place of Bitbucket's answer is not the end of the list.
-            let body = answer.json().ok_or_else(unreadable)?;
-            if !body["values"].is_array() {
+            let Some(body) = answer.json().filter(|body| body["values"].is_array()) else {
                 return Ok(Ending { answer: Some(answer), ..Ending::failed(no_list()) }.into());
-            }
+            };
             self.page(message, paginate, &mut progress, body, answer).await?;
         }
     }

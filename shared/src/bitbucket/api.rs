@@ -21,7 +21,8 @@ const LARGEST_ANSWER: usize = 256 * 1024;
 const MOST_REDIRECTS: usize = 3;
 
 /// The headers of an answer that are passed on or learnt from.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 9] = [
+    "content-disposition",
     "content-type",
     "etag",
     "location",

@@ -35,6 +35,17 @@ impl Answer {
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok().filter(|body| levels(body) <= DEEPEST)
     }
+
+    /// Whether a page stands in the place of the answer, as in an outage. A file that is one comes as an
+    /// attachment
+    /// (<https://developer.atlassian.com/cloud/bitbucket/rest/api-group-source/#api-repositories-workspace-repo-slug-src-commit-path-get>).
+    fn is_page(&self) -> bool {
+        let is_file = || {
+            let disposition = self.headers.get("content-disposition");
+            disposition.is_some_and(|disposition| disposition.to_ascii_lowercase().starts_with("attachment"))
+        };
+        self.content_type.eq_ignore_ascii_case("text/html") && !self.body.is_empty() && !is_file()
+    }
 }
 
 fn levels(value: &Value) -> usize {
@@ -78,6 +89,7 @@ pub fn judge(method: Method, answer: &Answer) -> Judgement {
         Judgement::Permanent(Problem::new(code, cause(otherwise), resolution))
     };
     match answer.status {
+        200..=299 if answer.is_page() => broken_off(method, answer, "a page"),
         200..=299 | 304 => Judgement::Succeeded,
         300..=399 => Judgement::Permanent(Problem::new(
             "redirected",
@@ -108,20 +120,20 @@ pub fn judge(method: Method, answer: &Answer) -> Judgement {
             "Bitbucket has removed this endpoint.",
             "See Bitbucket's changelog for the replacement.",
         ),
-        status @ 500.. if method.mutates() => Judgement::Unknown(Problem::outcome_unknown(format!(
-            "Bitbucket answered {status} and may or may not have done it."
-        ))),
-        status @ 500.. => Judgement::Transient {
-            problem: Problem::new(
-                "bitbucket_unavailable",
-                format!("Bitbucket answered {status}."),
-                "It is tried again later.",
-            ),
-            after: retry_after(answer),
-            limited: false,
-        },
+        status @ 500.. => broken_off(method, answer, &status.to_string()),
         status => permanent("refused", &format!("Bitbucket answered {status}."), "Correct the call."),
     }
+}
+
+/// Nothing in the answer says what was done.
+fn broken_off(method: Method, answer: &Answer, said: &str) -> Judgement {
+    if method.mutates() {
+        let cause = format!("Bitbucket answered {said} and may or may not have done it.");
+        return Judgement::Unknown(Problem::outcome_unknown(cause));
+    }
+    let cause = format!("Bitbucket answered {said}.");
+    let problem = Problem::new("bitbucket_unavailable", cause, "It is tried again later.");
+    Judgement::Transient { problem, after: retry_after(answer), limited: false }
 }
 
 fn limited(answer: &Answer) -> Judgement {
@@ -214,6 +226,29 @@ mod tests {
         assert!(matches!(judged(Method::Post, 409, ""), Judgement::Contested(_)));
         assert_eq!(judged(Method::Delete, 204, ""), Judgement::Succeeded);
         assert_eq!(judged(Method::Get, 401, ""), Judgement::Unauthorized);
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_an_answer_is_an_outage_and_a_file_that_is_one_is_not() {
+        let page = Answer {
+            status: 200,
+            content_type: "text/html".to_owned(),
+            body: b"<html>an outage</html>".to_vec(),
+            ..Answer::default()
+        };
+        assert!(matches!(judge(Method::Get, &page), Judgement::Transient { limited: false, .. }));
+        for method in [Method::Post, Method::Put, Method::Delete] {
+            assert!(matches!(judge(method, &page), Judgement::Unknown(_)), "{method:?}");
+        }
+        let headers = BTreeMap::from([(
+            "content-disposition".to_owned(),
+            "attachment; filename=\"a.html\"".to_owned(),
+        )]);
+        let file = Answer { headers, ..page.clone() };
+        assert_eq!(judge(Method::Get, &file), Judgement::Succeeded);
+        // A commit is made without a body, whatever its type is said to be.
+        let made = Answer { status: 201, body: Vec::new(), ..page };
+        assert_eq!(judge(Method::Post, &made), Judgement::Succeeded);
     }
 
     #[test]

@@ -43,9 +43,15 @@ impl Answered {
         self.outcome.status == Some(404)
     }
 
+    /// The values of a list. An answer without any list does not say that there are none.
+    fn list(&self) -> Result<&[Value], Problem> {
+        let values = self.result()?["values"].as_array().map(Vec::as_slice);
+        values.ok_or_else(|| Problem::new("bad_answer", "The answer is no list.", "It is asked again."))
+    }
+
     /// The first branch of a list.
     pub(super) fn stand(&self) -> Result<Stand, Problem> {
-        let found = &self.result()?["values"][0];
+        let found = self.list()?.first().unwrap_or(&Value::Null);
         let tip = commit(&found["target"]);
         let repository = found["target"]["repository"]["uuid"].as_str().map(str::to_owned);
         Ok(Stand { tip, repository })
@@ -53,8 +59,7 @@ impl Answered {
 
     /// The commits of a list, the newest first.
     pub(super) fn commits(&self) -> Result<Vec<Commit>, Problem> {
-        let values = self.result()?["values"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Ok(values.iter().filter_map(commit).collect())
+        Ok(self.list()?.iter().filter_map(commit).collect())
     }
 
     /// The paths of a diffstat: those that differ, and whether they are there now. A rename is a path that

@@ -140,6 +140,15 @@ fn where_the_branch_stands_decides_what_comes_next() {
 }
 
 #[test]
+fn an_answer_without_a_list_says_nothing_of_the_branch() {
+    for body in [Value::Null, json!({}), json!({"values": null})] {
+        let next = go(at(Step::Looking, Some("h")), &Work::default(), &[said(body.clone())]);
+        assert_eq!((doing(&next), next.told.len(), next.state.branch_gone), ("looking", 0, false), "{body}");
+        assert_eq!(next.state.tries, 1, "{body}");
+    }
+}
+
+#[test]
 fn a_comparison_names_what_is_to_be_read_and_who_did_it() {
     let state = || at(Step::Comparing { tip: commit("t") }, Some("h"));
     let differing = paged(json!([

@@ -154,11 +154,7 @@ fn bitbucket(dice: &mut Dice) -> Episode {
             limited["retry_after_seconds"] = json!(5);
             ("answers 429", limited)
         }
-        // Only where a request changes nothing: what claims to have been done would be believed.
-        4 => {
-            let page = json!({"count": many, "status": 200, "html": true, "method": "GET"});
-            ("answers with a page", json!({"fail_token_endpoint": status(200, true), "fail_api": page}))
-        }
+        4 => ("answers with a page", both(status(200, true))),
         5 => (
             "loses requests",
             json!({"lose_answer": lost("before_commit"), "lose_api_answer": lost("before_commit")}),

@@ -38,9 +38,14 @@ pub(super) fn get(call: &mut Call<'_>, ws: &str, slug: &str, rest: &[&str]) -> A
             return Ok(Reply::json(200, file_json(call.world, repository, commit, &path, entry)));
         }
         let content = repository.git.blob(&entry.blob).cloned().unwrap_or_default();
-        let kind =
-            if std::str::from_utf8(&content).is_ok() { "text/plain" } else { "application/octet-stream" };
-        return Ok(Reply { status: 200, body: super::Body::Bytes(kind, content), headers: Vec::new() });
+        let kind = match path.rsplit('.').next() {
+            Some("html" | "htm") => "text/html",
+            _ if std::str::from_utf8(&content).is_ok() => "text/plain",
+            _ => "application/octet-stream",
+        };
+        // So that no browser runs it.
+        let headers = vec![("content-disposition", "attachment".to_owned())];
+        return Ok(Reply { status: 200, body: super::Body::Bytes(kind, content), headers });
     }
     let depth = call.request.parameter("max_depth").and_then(|depth| depth.parse().ok()).unwrap_or(1);
     let listed = listing(call.world, repository, commit, &path, depth);
