@@ -11,7 +11,7 @@ async fn every_promise_outlives_a_short_storm() {
         lasts: Duration::from_secs(20),
         seed: 4,
         workers_die: false,
-        patience: Duration::from_secs(240),
+        patience: Duration::from_secs(600),
         hooks: 2,
         groups: 6,
         chains: 4,

@@ -5,19 +5,20 @@
 //! What runs:
 //! - consent: granted, denied, with a token endpoint that fails, loses its answer or answers nonsense, and a
 //!   callback that nobody began; tokens entered by hand for each kind, wrong and right
-//! - hooks: registered, rotated, repaired, listed, removed; deliveries with a right, a wrong and no signature, for
+//! - hooks: registered, rotated, repaired, listed, removed, made by hand; deliveries with a right, a wrong and no signature, for
 //!   nobody, parked and drained, and refused because nothing can store them; a delivery that Bitbucket loses
 //! - refreshes: rotated, unavailable, unreadable, lost before and after Bitbucket's commit, nudged, parked on the
 //!   refresh queue, refused and confirmed
-//! - calls: right, wrong, with an expired token, with a lost answer, over several pages; dead letters, listed and
-//!   sent again
+//! - calls: right, wrong, with an expired token, with a lost answer, over several pages, answered by a redirect, by a
+//!   page and by a rate limit; dead letters, listed and sent again
 //! - a cluster's folder: attached, changed from both sides, detached
 //! - a credential switched off and on, and deleted with its hooks
-//! - the console's pages and API, the command line, a new key on each ring with everything sealed anew
+//! - the console's pages and API, the command line, a new key on each ring with everything sealed anew, a new
+//!   operator token
 //! - functions killed with SIGKILL, and started with secrets that are none
 //!
-//! What does not run: a sign-on in front of the console, a new operator token, a hook made by hand (whose secret is
-//! shown on purpose), redirects and rate limits of Bitbucket, the fan-out of events, the alarms.
+//! What does not run, since no function of ours has a part in it: a sign-on in front of the console, which API Gateway
+//! checks, the fan-out of events, the alarms.
 //!
 //! A queue's messages are seen on their way there, as the functions send them ([`tap`]); what consumers put on the
 //! calls queue is theirs. A dead letter is seen there too, and where it lies; what SQS itself moves to the dead
@@ -56,6 +57,7 @@ async fn no_secret_is_in_any_log_page_error_message_metric_item_or_crash() {
     let mut canaries = Canaries::default();
     let (mut seen, credential) = flows::all(&world, &gate, &mut canaries).await;
     seen.extend(ends::crashes(&world, &mut canaries).await);
+    seen.extend(ends::operator(&world, &mut canaries).await);
     seen.extend(places::all(&world, &tap).await);
 
     let bytes: usize = seen.iter().map(|(_, text)| text.len()).sum();

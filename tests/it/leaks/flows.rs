@@ -57,6 +57,8 @@ pub(super) async fn all(world: &World, gate: &Gate, canaries: &mut Canaries) -> 
     hooks(world, gate, canaries, &credential, &mut seen).await;
     refreshes::all(world, canaries, &credential, &mut seen).await;
     work::calls(world, canaries, &credential, &mut seen).await;
+    work::odd_answers(world, canaries, &credential, &mut seen).await;
+    work::by_hand(world, canaries, &mut seen).await;
     work::gitops(world, canaries, &credential, &mut seen).await;
     work::missed(world, canaries).await;
     work::deleted(world, canaries, &mut seen).await;

@@ -89,6 +89,43 @@ pub(super) async fn calls(world: &World, canaries: &mut Canaries, credential: &s
     tokens(world, canaries).await;
 }
 
+/// What Bitbucket answers on other days: a redirect to another host, a page, and that it is enough.
+pub(super) async fn odd_answers(world: &World, canaries: &mut Canaries, credential: &str, seen: &mut Seen) {
+    let path = "repositories/seilbahn/leer/refs";
+    let fails = |status: u16, html: bool| json!({"count": 1, "status": status, "html": html, "path": path});
+    for odd in [
+        json!({"lure": {"path": path, "to": "https://elsewhere.example/2.0/user", "by": "redirect"}}),
+        json!({"fail_api": fails(200, true)}),
+        json!({"fail_api": fails(429, false), "retry_after_seconds": 1}),
+    ] {
+        world.behave(odd).await;
+        let call = json!({"credential": credential, "call": {"method": "GET", "path": path}});
+        seen.push((Place::Page, world.operator("POST", "call", Some(call)).await.1.to_string()));
+        world.behave(json!({"lure": null, "fail_api": null, "retry_after_seconds": null})).await;
+    }
+    tokens(world, canaries).await;
+}
+
+/// A hook that a person makes: the command shows its secret once, and nothing else does.
+pub(super) async fn by_hand(world: &World, canaries: &mut Canaries, seen: &mut Seen) {
+    let credential = world.connect("Canary by hand").await;
+    tokens(world, canaries).await;
+    let make = ["hooks", "by-hand", REPOSITORY, "--event", "repo:push", "--credential", &credential];
+    let made = world.command(&make).output().await.expect("it runs");
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+    let secret = said.lines().find_map(|line| line.trim().strip_prefix("Secret"));
+    let secret = secret.unwrap_or_else(|| panic!("no secret in {said}")).trim();
+    canaries.add("the secret of a hook by hand", secret);
+    let signature = sign(PAYLOAD.as_bytes(), &SecretString::from(secret));
+    canaries.add("a signature", signature.trim_start_matches("sha256="));
+    let answer = world.deliver_signed(&credential, "repo:push", PAYLOAD.as_bytes(), Some(&signature)).await;
+    assert_eq!(answer, StatusCode::ACCEPTED);
+    for (method, path) in [("GET", "hooks"), ("GET", "audit")] {
+        let (_, shown) = world.operator(method, &format!("credentials/{credential}/{path}"), None).await;
+        seen.push((Place::Page, shown.to_string()));
+    }
+}
+
 /// A cluster gets a folder, hears of a change and makes one, and leaves.
 pub(super) async fn gitops(world: &World, canaries: &mut Canaries, credential: &str, seen: &mut Seen) {
     let repository = world.repository("canary-gitops", json!({"README.md": "Hello"})).await;

@@ -34,6 +34,25 @@ pub(crate) async fn sweep(system: &System, over: &AtomicBool) {
     }
 }
 
+/// What people do until it is told to stop: each second one looks at the credentials, each minute one connects
+/// an account. Gives the credentials of whom was told that they are connected.
+pub(crate) async fn people(system: &System, over: &AtomicBool) -> Vec<String> {
+    let mut connected = Vec::new();
+    for second in 0.. {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        if second % 60 == 0
+            && let Ok(Ok(credential)) = timeout(Duration::from_secs(40), system.connect("in the storm")).await
+        {
+            connected.push(credential);
+        }
+        let _ = timeout(Duration::from_secs(10), system.operator("GET", "credentials", None)).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    connected
+}
+
 /// How many of these have a spend that is written down as begun.
 pub(crate) async fn open_intents(system: &System, credentials: &[String]) -> Result<usize, Failure> {
     let mut open = 0;

@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bucketwheel::ports::Backlog as _;
+use bucketwheel::ports::{Backlog as _, Depth};
 use bucketwheel::store::deliveries;
 use bucketwheel_local::{Local, Options};
 use secrecy::ExposeSecret as _;
@@ -32,8 +32,8 @@ pub struct Chaos {
     pub lasts: Duration,
     /// What the weather and the load are drawn from.
     pub seed: u64,
-    /// Whether workers are killed too. What they held is hidden on the calls queue for six minutes, and the
-    /// rest takes as long.
+    /// Whether workers are killed too. What they held is hidden on the calls queue for six minutes, what
+    /// refreshers held for twelve, and the rest takes as long.
     pub workers_die: bool,
     /// How long it may take to come to rest.
     pub patience: Duration,
@@ -138,23 +138,22 @@ async fn run(
     let judge_it = async {
         let stormy = tokio::try_join!(rage, load);
         say(&format!("The faults are over after {} s.", began.elapsed().as_secs()));
-        let rested = match stormy {
-            Ok(_) => rest(chaos, system, &credentials, &journal, &register, say).await,
-            Err(error) => Err(error),
+        let ended = async {
+            let ((), connected) = stormy?;
+            let everyone = [credentials.as_slice(), &connected].concat();
+            let rested = rest(chaos, system, &everyone, &journal, &register, say).await?;
+            Ok::<_, Failure>((rested, chains::stand(system, &everyone).await?))
         };
-        let chains = match &rested {
-            Ok(_) => chains::stand(system, &credentials).await,
-            Err(_) => Ok(Vec::new()),
-        };
+        let ended = ended.await;
         over.store(true, Ordering::Relaxed);
-        Ok::<_, Failure>((rested?, chains?))
+        ended
     };
     let (((left, rested_in), chains), ()) = tokio::try_join!(judge_it, listen)?;
 
     let facts = Facts {
         delivered: journal.delivered(),
         seen: journal.seen(),
-        withheld: gate.way.withheld(journal.begun),
+        unasked: gate.way.unasked(),
         forged: journal.forged(),
         leaked: leaked(system, &hooks)?,
         chains,
@@ -175,22 +174,24 @@ async fn load(
     journal: &Journal,
     register: &Register,
     calm: &AtomicBool,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let senders = (0..chaos.groups).map(|group| {
         let sizes = webhooks::lifelike(chaos.seed, group);
         webhooks::send(system, &hooks[group % hooks.len()], group, sizes, None, journal, calm)
     });
-    let (_, (), submitted, (), ()) = tokio::join!(
+    let (_, (), submitted, (), (), connected) = tokio::join!(
         futures_util::future::join_all(senders),
         webhooks::forge(system, hooks, journal, calm),
         calls::submit(system, credentials, chaos.seed, register, calm),
         chains::nudge(system, credentials, chaos.seed, calm),
         chains::sweep(system, calm),
+        chains::people(system, calm),
     );
-    submitted
+    submitted.map(|()| connected)
 }
 
-/// Waits until nothing is under way any more; gives what is left, and how long it took.
+/// Waits until nothing is under way any more; gives what is left, and how long it took. Nothing is hurried: the
+/// schedules sweep and drain.
 async fn rest(
     chaos: Chaos,
     system: &System,
@@ -202,56 +203,71 @@ async fn rest(
     let began = Instant::now();
     let console = system.environment("console").await?;
     let queue = |name: &str| console.get(name).cloned().unwrap_or_default();
-    let events = system.backlog(&system.outputs.events_queue_url, &queue("BUCKETWHEEL_EVENTS_DLQ"));
+    let outputs = &system.outputs;
+    let queues = [
+        ("events", &outputs.events_queue_url, "BUCKETWHEEL_EVENTS_DLQ"),
+        ("calls", &outputs.calls_queue_url, "BUCKETWHEEL_CALLS_DLQ"),
+        ("results", &outputs.results_queue_url, "BUCKETWHEEL_RESULTS_DLQ"),
+        ("refresh", &outputs.refresh_queue_url, "BUCKETWHEEL_REFRESH_DLQ"),
+    ];
+    let queues = queues.map(|(name, url, dlq)| (name, system.backlog(url, &queue(dlq))));
     let table = system.table();
     let mut said = Instant::now();
-    let parked = loop {
-        // The schedule drains: a second drain beside it would send the same deliveries.
-        let parked = !deliveries::groups(&table, 1, None).await?.0.is_empty();
-        system.invoke("token-refresh").await?;
-        let open = register.open().len();
-        let intents = chains::open_intents(system, credentials).await?;
-        let depth = events.depths().await?.living;
+    loop {
+        let (mut restless, mut dead) = (Vec::new(), BTreeMap::new());
         let seen = journal.seen_so_far();
-        sleep(Duration::from_secs(2)).await;
-        let quiet = depth.waiting + depth.hidden == 0 && seen == journal.seen_so_far();
-        if quiet && !parked && open == 0 && intents == 0 {
-            break false;
+        if !deliveries::groups(&table, 1, None).await?.0.is_empty() {
+            restless.push("parked deliveries".to_owned());
         }
-        if began.elapsed() > chaos.patience {
-            break parked;
+        let (open, intents) = (register.open().len(), chains::open_intents(system, credentials).await?);
+        for (what, count) in [("calls without an outcome", open), ("open intents", intents)] {
+            if count > 0 {
+                restless.push(format!("{count} {what}"));
+            }
+        }
+        for (name, queue) in &queues {
+            let depths = queue.depths().await?;
+            let all = |depth: Depth| depth.waiting + depth.hidden + depth.delayed;
+            // What a dead refresher held is hidden for twelve minutes: too long for a short storm.
+            let hidden = if *name == "refresh" && !chaos.workers_die { depths.living.hidden } else { 0 };
+            let left = all(depths.living) - hidden;
+            if left > 0 {
+                restless.push(format!("{left} messages on the {name} queue"));
+            }
+            dead.insert((*name).to_owned(), all(depths.dead));
+        }
+        sleep(Duration::from_secs(2)).await;
+        if seen != journal.seen_so_far() {
+            restless.push("events".to_owned());
+        }
+        if restless.is_empty() || began.elapsed() > chaos.patience {
+            return Ok((Left { restless, dead }, began.elapsed()));
         }
         if said.elapsed() > Duration::from_secs(20) {
-            say(&format!("  parked: {parked}, calls: {open}, intents: {intents}, events: {depth:?}"));
+            say(&format!("  not at rest: {}", restless.join(", ")));
             said = Instant::now();
         }
-    };
-    let mut dead = BTreeMap::new();
-    for (name, url, dlq) in [
-        ("events", &system.outputs.events_queue_url, "BUCKETWHEEL_EVENTS_DLQ"),
-        ("calls", &system.outputs.calls_queue_url, "BUCKETWHEEL_CALLS_DLQ"),
-        ("results", &system.outputs.results_queue_url, "BUCKETWHEEL_RESULTS_DLQ"),
-        ("refresh", &system.outputs.refresh_queue_url, "BUCKETWHEEL_REFRESH_DLQ"),
-    ] {
-        let depth = system.backlog(url, &queue(dlq)).depths().await?.dead;
-        dead.insert(name.to_owned(), depth.waiting + depth.hidden + depth.delayed);
     }
-    Ok((Left { parked, dead }, began.elapsed()))
 }
 
-/// The logs in which a hook's secret stands, or the operator's token.
+/// The logs in which a hook's secret stands, or the operator's token; and, for a search that finds nothing must be
+/// seen to find something, whether no log names a credential.
 fn leaked(system: &System, hooks: &[Hook]) -> Result<Vec<String>, Failure> {
     let secrets = hooks.iter().map(|hook| ("a hook's secret", hook.secret.expose_secret()));
     let secrets: Vec<_> =
         secrets.chain([("the operator's token", system.outputs.operator_token.as_str())]).collect();
-    let mut found = Vec::new();
+    let (mut found, mut names_credentials) = (Vec::new(), false);
     for log in fs::read_dir(&system.logs)? {
         let path = log?.path();
         for line in BufReader::new(File::open(&path)?).split(b'\n') {
             let line = String::from_utf8_lossy(&line?).into_owned();
+            names_credentials |= hooks.iter().any(|hook| line.contains(&hook.credential));
             let held = secrets.iter().filter(|(_, secret)| line.contains(secret));
             found.extend(held.map(|(name, _)| format!("{name} stands in {}", path.display())));
         }
+    }
+    if !names_credentials {
+        found.push("no log names a credential: was anything searched?".to_owned());
     }
     Ok(found)
 }

@@ -1,5 +1,6 @@
-//! A clock that is off for one function, without a line in the function: it is started by a shell that
-//! preloads libfaketime (<https://github.com/wolfcw/libfaketime>), where that is installed.
+//! What is done to functions without a line in them: each is started by a shell. It gives each process an address
+//! of AWS with a path of its own, by which the way to AWS knows it, and sets the clock of one function wrong: by
+//! libfaketime (<https://github.com/wolfcw/libfaketime>), where that is installed.
 
 use std::collections::HashMap;
 use std::fs;
@@ -26,8 +27,8 @@ pub(crate) fn library() -> Option<&'static Path> {
     LIBRARIES.iter().map(Path::new).find(|path| path.exists())
 }
 
-/// A folder in which every function is what it was, but token-refresh is a shell that starts it: with a
-/// wrong clock if the file `clock` is there and the process has an even number.
+/// A folder in which every function is a shell that starts it; token-refresh with a wrong clock if the file
+/// `clock` is there and the process has an even number.
 pub(crate) fn wrapped(
     binaries: &HashMap<String, PathBuf>,
     folder: &Path,
@@ -36,25 +37,23 @@ pub(crate) fn wrapped(
 ) -> Result<(), Failure> {
     for (name, binary) in binaries {
         let place = folder.join(name);
-        let _ = fs::remove_file(&place);
-        let (FUNCTION, Some(library)) = (name.as_str(), library) else {
-            std::os::unix::fs::symlink(binary, &place)?;
-            continue;
-        };
         // A copy of its own, since a build may replace the original meanwhile.
-        let binary = {
-            let copy = folder.join(format!("{name}.right"));
-            fs::copy(binary, &copy)?;
-            copy
+        let copy = folder.join(format!("{name}.right"));
+        fs::copy(binary, &copy)?;
+        let wrong = match library.filter(|_| name == FUNCTION) {
+            Some(library) => format!(
+                "if [ $(($$ % 2)) = 0 ] && off=$(cat '{clock}' 2>/dev/null); then\n  \
+                 echo $$ >> '{used}'\n  \
+                 export LD_PRELOAD='{library}' FAKETIME=\"$off\" FAKETIME_DONT_FAKE_MONOTONIC=1\nfi\n",
+                clock = clock.display(),
+                used = used(clock).display(),
+                library = library.display(),
+            ),
+            None => String::new(),
         };
         let script = format!(
-            "#!/bin/sh\nif [ $(($$ % 2)) = 0 ] && off=$(cat '{clock}' 2>/dev/null); then\n  \
-             echo $$ >> '{used}'\n  export LD_PRELOAD='{library}' FAKETIME=\"$off\" FAKETIME_DONT_FAKE_MONOTONIC=1\n\
-             fi\nexec '{binary}'\n",
-            clock = clock.display(),
-            used = used(clock).display(),
-            library = library.display(),
-            binary = binary.display(),
+            "#!/bin/sh\nexport AWS_ENDPOINT_URL=\"${{AWS_ENDPOINT_URL%/}}/$$\"\n{wrong}exec '{}'\n",
+            copy.display()
         );
         fs::write(&place, script)?;
         fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;

@@ -11,10 +11,10 @@
 
 mod facts;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-pub(crate) use facts::{Answered, Called, Chain, Delivered, Facts, Forged, Left, Seen, Withheld};
+pub(crate) use facts::{Answered, Called, Chain, Delivered, Facts, Forged, Left, Seen, Unasked};
 
 /// For so long a FIFO queue drops what it has taken already
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html>).
@@ -61,9 +61,7 @@ pub(crate) fn judge(facts: &Facts) -> Verdict {
     for (queue, dead) in facts.left.dead.iter().filter(|(_, dead)| **dead > 0) {
         verdict.breaches.push(format!("{dead} messages are dead letters of {queue}"));
     }
-    if facts.left.parked {
-        verdict.breaches.push("deliveries are still parked".to_owned());
-    }
+    verdict.breaches.extend(facts.left.restless.iter().map(|what| format!("not at rest: {what}")));
     verdict
 }
 
@@ -131,13 +129,6 @@ fn entrance(facts: &Facts, verdict: &mut Verdict) {
     verdict.breaches.extend(facts.leaked.iter().map(|found| format!("P4: {found}")));
 }
 
-/// Whether the table could not be asked, while this was on its way, what waits of its group.
-fn is_excused(facts: &Facts, delivered: &Delivered) -> bool {
-    let (from, until) = delivered.last;
-    let mut withheld = facts.withheld.iter().filter(|withheld| withheld.group == delivered.group);
-    withheld.any(|withheld| withheld.from <= until && from <= withheld.until)
-}
-
 fn order(facts: &Facts, verdict: &mut Verdict) {
     let mut places: HashMap<u64, usize> = HashMap::new();
     for (place, seen) in facts.seen.iter().enumerate() {
@@ -149,12 +140,19 @@ fn order(facts: &Facts, verdict: &mut Verdict) {
             groups.entry(delivered.group).or_default().push((delivered, *place));
         }
     }
+    // What a process sent that could not ask, and had noticed nothing. Whoever had noticed should have refused.
+    let (wrongly, rightly): (Vec<Unasked>, _) = facts.unasked.iter().partition(|unasked| unasked.noticed);
+    let excuses: HashSet<u64> = rightly.iter().map(|unasked| unasked.number).collect();
+    let told =
+        |unasked: &Unasked| format!("P5: delivery {} was sent past what was known to wait", unasked.number);
+    verdict.breaches.extend(wrongly.iter().map(told));
     let (mut overtaken, mut excused) = (0, 0);
     for answered in groups.values() {
         for (at, (delivered, place)) in answered.iter().enumerate() {
             let overtakers: Vec<_> =
                 answered[at + 1..].iter().filter(|later| later.1 < *place).map(|later| later.0).collect();
-            let unexcused: Vec<_> = overtakers.iter().filter(|later| !is_excused(facts, later)).collect();
+            let unexcused: Vec<_> =
+                overtakers.iter().filter(|later| !excuses.contains(&later.number)).collect();
             if !unexcused.is_empty() {
                 overtaken += 1;
                 verdict.breaches.push(format!("P5: {delivered:?} was overtaken by {unexcused:?}"));
@@ -165,7 +163,8 @@ fn order(facts: &Facts, verdict: &mut Verdict) {
     }
     verdict.count("repositories", groups.len());
     verdict.count("overtaken", overtaken);
-    verdict.count("overtaken while the table could not be asked", excused);
+    verdict.count("sent while the table could not be asked", excuses.len());
+    verdict.count("overtaken by one of those", excused);
 }
 
 fn chains(facts: &Facts, verdict: &mut Verdict) {

@@ -21,6 +21,7 @@ mod system;
 pub mod way;
 mod weather;
 mod webhooks;
+mod witness;
 
 pub use chaos::{Chaos, Report, chaos};
 pub use ledger::Verdict;

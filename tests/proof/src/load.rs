@@ -18,6 +18,8 @@ use crate::{Failure, webhooks};
 
 /// The body of a delivery, in bytes.
 const BODY: usize = 5 * 1024;
+/// What the table calls the stand-in.
+const STAND_IN: &str = "the stand-in: gateway, Lambda, table, queue";
 /// How many senders are tried, side by side.
 const SENDERS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
@@ -88,12 +90,16 @@ async fn measured(
     step: Duration,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Loaded, Failure> {
-    let mut text = "| senders | a second | p50 ms | p99 ms |\n|---:|---:|---:|---:|\n".to_owned();
+    let mut text = "| senders | a second | p50 ms | p99 ms | the stand-in's ms for each |\n\
+                    |---:|---:|---:|---:|---:|\n"
+        .to_owned();
     let mut best: Option<Row> = None;
     for senders in SENDERS {
-        let (row, _) = deliveries(system, hooks, senders, None, step).await?;
+        let before = spent(local);
+        let (row, verdict) = deliveries(system, hooks, senders, None, step).await?;
         say(&format!("{senders} senders: {:.0} a second", row.rate));
-        let _ = writeln!(text, "{}", line(&senders.to_string(), &row));
+        let each = each(&before, &spent(local), &verdict).get(STAND_IN).copied().unwrap_or_default();
+        let _ = writeln!(text, "{} {each:.1} |", line(&senders.to_string(), &row));
         if best.as_ref().is_none_or(|best| row.rate > best.rate) {
             best = Some(row);
         }
@@ -111,11 +117,8 @@ async fn measured(
         say(&format!("{name}: {:.0} a second", row.rate));
         let _ = writeln!(text, "{}", line(name, &row));
     }
-    let taken = verdict.of("answered 2xx").max(1);
     let _ = writeln!(text, "\n| busy meanwhile | ms of a core for each delivery |\n|---|---:|");
-    for (who, spent) in after {
-        let spent = spent.saturating_sub(before.get(&who).copied().unwrap_or_default());
-        let each = spent.as_secs_f64() * 1_000.0 / u32::try_from(taken).map_or(f64::MAX, f64::from);
+    for (who, each) in each(&before, &after, &verdict) {
         let _ = writeln!(text, "| {who} | {each:.2} |");
     }
     for breach in &verdict.breaches {
@@ -161,7 +164,29 @@ pub(crate) async fn deliveries(
     let (lasted, ()) = tokio::join!(read_back, webhooks::consume(system, &journal, &over));
     let row = Row::of(senders, lasted, journal.take_times());
     let facts = Facts { delivered: journal.delivered(), seen: journal.seen(), ..Facts::default() };
-    Ok((row, judge(&facts)))
+    let mut verdict = judge(&facts);
+    // Nothing fails here, so nothing may be refused either.
+    for what in ["refused with 5xx", "not answered"] {
+        let count = verdict.of(what);
+        if count > 0 {
+            verdict.breaches.push(format!("{count} deliveries were {what}"));
+        }
+    }
+    Ok((row, verdict))
+}
+
+/// Milliseconds of a core that everybody spent on each delivery.
+fn each(
+    before: &BTreeMap<String, Duration>,
+    after: &BTreeMap<String, Duration>,
+    verdict: &Verdict,
+) -> BTreeMap<String, f64> {
+    let taken = u32::try_from(verdict.of("answered 2xx").max(1)).map_or(f64::MAX, f64::from);
+    let since = |(who, spent): (&String, &Duration)| {
+        let spent = spent.saturating_sub(before.get(who).copied().unwrap_or_default());
+        (who.clone(), spent.as_secs_f64() * 1_000.0 / taken)
+    };
+    after.iter().map(since).collect()
 }
 
 /// The parts of a delivery, each as fast as it goes alone.
@@ -230,7 +255,7 @@ fn spent(local: &Local) -> BTreeMap<String, Duration> {
         busy(std::process::id()),
     )]);
     if let Some(stand_in) = local.aws_process() {
-        spent.insert("the stand-in: gateway, Lambda, table, queue".to_owned(), busy(stand_in));
+        spent.insert(STAND_IN.to_owned(), busy(stand_in));
         for process in processes::functions(stand_in) {
             *spent.entry(format!("our function {}", process.function)).or_default() += busy(process.id);
         }

@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use crate::ledger::Withheld;
-use crate::{Failure, webhooks};
+use crate::Failure;
+use crate::ledger::Unasked;
+use crate::witness::Witness;
 
 /// What happens to a request on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,26 +55,7 @@ struct Inner {
     blocked: Vec<Blocked>,
     requests: u64,
     met: u64,
-    /// The questions about a group's deliveries that wait, from when each came until it was given up.
-    withheld: Vec<(usize, Instant, Instant)>,
-}
-
-/// A question about a group's deliveries that wait, while it has no answer. It is dropped with the connection of
-/// a function that gives up.
-struct Question {
-    way: Arc<Way>,
-    group: usize,
-    from: Instant,
-    answered: bool,
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        let Self { ref way, group, from, answered } = *self;
-        if !answered {
-            way.locked().withheld.push((group, from, Instant::now()));
-        }
-    }
+    witness: Witness,
 }
 
 impl Way {
@@ -87,13 +69,9 @@ impl Way {
         self.locked().met
     }
 
-    /// The questions about deliveries that wait to which no answer came.
-    pub(crate) fn withheld(&self, begun: Instant) -> Vec<Withheld> {
-        let since = |at: Instant| at.saturating_duration_since(begun);
-        let withheld = self.locked().withheld.clone().into_iter();
-        withheld
-            .map(|(group, from, until)| Withheld { group, from: since(from), until: since(until) })
-            .collect()
+    /// The deliveries that were sent by a process which was not told what waits.
+    pub(crate) fn unasked(&self) -> Vec<Unasked> {
+        self.locked().witness.unasked()
     }
 
     /// Returns when a caller waits for an answer that never comes.
@@ -161,20 +139,12 @@ impl Gate {
     }
 }
 
-/// Whether a function asks what waits of a group.
-fn question(way: &Arc<Way>, headers: &HeaderMap, body: &[u8]) -> Option<Question> {
-    let target = headers.get("x-amz-target")?.to_str().ok()?;
-    let text = std::str::from_utf8(body).ok().filter(|_| target.ends_with(".GetItem"))?;
-    let group = webhooks::group_of(text)?;
-    Some(Question { way: Arc::clone(way), group, from: Instant::now(), answered: false })
-}
-
 async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
     let unavailable = || (StatusCode::SERVICE_UNAVAILABLE, "obstacle").into_response();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else { return unavailable() };
     let way = proxy.way.clone();
-    let mut question = question(&way, &parts.headers, &body);
+    let question = way.locked().witness.see(parts.uri.path(), &parts.headers, &body, Instant::now());
     let obstacle = way.obstacle(&parts.headers);
     let forward = async move {
         let upstream = proxy.upstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -212,8 +182,8 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
         None => {}
     }
     let Some((status, headers, body)) = forward.await else { return unavailable() };
-    if let Some(question) = &mut question {
-        question.answered = status.is_success();
+    if let Some(question) = question.filter(|_| status.is_success()) {
+        way.locked().witness.told(question);
     }
     let mut answer = (status, body).into_response();
     for name in ["content-type", "x-amz-crc32", "x-amzn-errortype", "x-amzn-query-error"] {

@@ -79,11 +79,17 @@ pub(crate) struct Terms {
 
 /// Draws what goes wrong.
 pub(crate) fn forecast(seed: u64, terms: Terms) -> Forecast {
-    let functions: &[&str] = if terms.workers_die {
-        &["webhook-ingest", "webhook-ingest", "token-refresh", "token-refresh", "api-worker", "console"]
-    } else {
-        &["webhook-ingest", "webhook-ingest", "token-refresh", "token-refresh", "console"]
-    };
+    const FUNCTIONS: [&str; 8] = [
+        "webhook-ingest",
+        "webhook-ingest",
+        "webhook-ingest",
+        "token-refresh",
+        "token-refresh",
+        "console",
+        "oauth-callback",
+        "api-worker",
+    ];
+    let functions = if terms.workers_die { &FUNCTIONS[..] } else { &FUNCTIONS[..7] };
     let kill = |dice: &mut Dice| Episode {
         after: Duration::from_millis(dice.between(300, 4_000)),
         fault: Fault::Kill(dice.one_of(functions), dice.one_of(&[0, 1, 2, 3, 4, 5, 6, 7])),
@@ -200,7 +206,7 @@ mod tests {
         let Forecast { kills, aws, bitbucket, clocks } = forecast(7, TERMS);
         let all = kills.iter().chain(&aws).chain(&bitbucket).chain(&clocks);
         let kinds: std::collections::BTreeSet<_> = all.map(|episode| episode.fault.words()).collect();
-        assert_eq!(kinds.len(), 4 + 1 + 1 + 18 + 7 + 1, "{kinds:#?}");
+        assert_eq!(kinds.len(), 5 + 1 + 1 + 18 + 7 + 1, "{kinds:#?}");
     }
 
     #[test]

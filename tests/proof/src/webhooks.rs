@@ -77,7 +77,12 @@ pub(crate) fn group_of(text: &str) -> Option<usize> {
     text.split_once("{proof-")?.1.split_once('}')?.0.parse().ok()
 }
 
-fn body(group: usize, number: u64, size: usize) -> String {
+/// The number of the delivery that an event carries.
+pub(crate) fn number_of(message: &str) -> Option<u64> {
+    seen(message, Duration::ZERO).map(|seen| seen.number)
+}
+
+pub(crate) fn body(group: usize, number: u64, size: usize) -> String {
     let pad = "x".repeat(size);
     format!(r#"{{"repository":{{"uuid":"{{proof-{group}}}"}},"n":{number},"pad":"{pad}"}}"#)
 }
@@ -112,10 +117,9 @@ pub(crate) async fn send(
         let size = sizes();
         let body = body(group, number, size);
         let mut attempts = 0;
-        let mut began;
         let answered = loop {
             attempts += 1;
-            began = Instant::now();
+            let began = Instant::now();
             let status = system.deliver(hook, &request_id(number, attempts), body.clone()).await;
             match status {
                 Some(200..=299) => {
@@ -128,8 +132,7 @@ pub(crate) async fn send(
                 None => break Answered::Unanswered,
             }
         };
-        let last = [began, Instant::now()].map(|at| at.saturating_duration_since(journal.begun));
-        let delivered = Delivered { group, number, size, answered, attempts, last: last.into() };
+        let delivered = Delivered { group, number, size, answered, attempts };
         journal.delivered.lock().unwrap_or_else(PoisonError::into_inner).push(delivered);
         if answered != Answered::Taken {
             sleep(Duration::from_millis(100)).await;

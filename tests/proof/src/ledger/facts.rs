@@ -26,8 +26,6 @@ pub(crate) struct Delivered {
     pub(crate) answered: Answered,
     /// How often it was sent.
     pub(crate) attempts: u32,
-    /// When it was sent the last time, and when that ended, since the beginning.
-    pub(crate) last: (Duration, Duration),
 }
 
 /// A delivery whose signature is wrong.
@@ -37,13 +35,12 @@ pub(crate) struct Forged {
     pub(crate) answered: Option<u16>,
 }
 
-/// A function asked the table what waits of a group, and got no answer: an obstacle stood in the way, or it
-/// gave up waiting.
+/// A delivery that was sent by a process which had asked the table what waits before it, and had got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Withheld {
-    pub(crate) group: usize,
-    pub(crate) from: Duration,
-    pub(crate) until: Duration,
+pub(crate) struct Unasked {
+    pub(crate) number: u64,
+    /// Whether that process had lately noticed that something waits. Then it should not have sent it.
+    pub(crate) noticed: bool,
 }
 
 /// A delivery as it came off the queue, in the order of the queue.
@@ -90,8 +87,8 @@ pub(crate) struct Called {
 /// What there is left where nothing should be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Left {
-    /// Whether deliveries are parked.
-    pub(crate) parked: bool,
+    /// What had not come to rest when patience was over.
+    pub(crate) restless: Vec<String>,
     /// Messages in dead-letter queues, by queue.
     pub(crate) dead: BTreeMap<String, u64>,
 }
@@ -101,8 +98,8 @@ pub(crate) struct Left {
 pub(crate) struct Facts {
     pub(crate) delivered: Vec<Delivered>,
     pub(crate) seen: Vec<Seen>,
-    /// What the way to the table withheld: the exception to the order that the README names.
-    pub(crate) withheld: Vec<Withheld>,
+    /// The exception to the order that the README names.
+    pub(crate) unasked: Vec<Unasked>,
     pub(crate) forged: Vec<Forged>,
     /// In which logs a secret was found, by its name.
     pub(crate) leaked: Vec<String>,

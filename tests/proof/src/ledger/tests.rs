@@ -1,8 +1,7 @@
 use super::*;
 
 fn taken(group: usize, number: u64) -> Delivered {
-    let sent = Duration::from_secs(number * 10);
-    Delivered { group, number, size: 9, answered: Answered::Taken, attempts: 1, last: (sent, sent) }
+    Delivered { group, number, size: 9, answered: Answered::Taken, attempts: 1 }
 }
 
 fn seen_at(group: usize, number: u64, seconds: u64) -> Seen {
@@ -71,16 +70,22 @@ fn a_storm_in_which_nothing_happened_proves_nothing() {
 }
 
 #[test]
-fn who_overtakes_while_the_table_could_not_be_asked_is_excused_and_nobody_else() {
+fn who_overtakes_where_its_process_could_not_ask_is_excused_and_nobody_else() {
     let delivered = vec![taken(0, 1), taken(0, 2), taken(0, 3)];
     let facts = Facts { delivered, seen: seen(&[2, 1, 3]), ..Facts::default() };
     assert_eq!(breaches(&facts).len(), 1);
-    let withheld = |group, from, until| {
-        let [from, until] = [from, until].map(Duration::from_secs);
-        breaches(&Facts { withheld: vec![Withheld { group, from, until }], ..facts.clone() }).len()
+    let unasked = |number| {
+        let unasked = vec![Unasked { number, noticed: false }];
+        breaches(&Facts { unasked, ..facts.clone() }).len()
     };
-    assert_eq!(withheld(0, 19, 21), 0);
-    assert_eq!((withheld(1, 19, 21), withheld(0, 29, 31), withheld(0, 10, 19)), (1, 1, 1));
+    assert_eq!((unasked(2), unasked(1), unasked(3)), (0, 1, 1));
+}
+
+#[test]
+fn who_had_noticed_that_something_waits_may_not_send_past_it() {
+    let unasked = vec![Unasked { number: 1, noticed: true }];
+    let facts = Facts { delivered: vec![taken(0, 1)], seen: seen(&[1]), unasked, ..Facts::default() };
+    assert_eq!(breaches(&facts), ["P5: delivery 1 was sent past what was known to wait"]);
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn a_mutation_is_carried_out_once_at_most_and_reported_as_it_was() {
 #[test]
 fn what_is_left_over_is_a_breach() {
     let dead = [("calls".to_owned(), 1), ("events".to_owned(), 0)].into();
-    let left = Left { parked: true, dead };
+    let left = Left { restless: vec!["parked deliveries".to_owned()], dead };
     let facts = Facts { left, ..Facts::default() };
-    assert_eq!(breaches(&facts), ["1 messages are dead letters of calls", "deliveries are still parked"]);
+    assert_eq!(breaches(&facts), ["1 messages are dead letters of calls", "not at rest: parked deliveries"]);
 }
