@@ -59,6 +59,7 @@ impl Case {
 /// for each try: the fault, how often it took effect, and the outcome.
 pub(crate) async fn every_fault(
     world: &World,
+    what: &str,
     kind: &str,
     message: impl Fn(&str) -> Value,
 ) -> Vec<(String, Fault, usize, Outcome)> {
@@ -85,7 +86,12 @@ pub(crate) async fn every_fault(
             (step.clone(), fault, sent, outcome)
         }
     });
-    stream::iter(tries.collect::<Vec<_>>()).buffer_unordered(8).collect().await
+    let tries: Vec<_> = stream::iter(tries.collect::<Vec<_>>()).buffer_unordered(8).collect().await;
+    let are = |wanted: State| tries.iter().filter(|(_, _, _, outcome)| outcome.state == wanted).count();
+    let twice = tries.iter().filter(|(_, _, sent, _)| *sent > 1).count();
+    let (done, unknown) = (are(State::Succeeded), are(State::Unknown));
+    println!("{what}: {} faults, {twice} done twice, {done} succeeded, {unknown} unknown", tries.len());
+    tries
 }
 
 /// What an outage or a proxy shows with 200 where Bitbucket's answer should be.
@@ -131,7 +137,7 @@ async fn a_page_in_the_place_of_an_answer_is_no_sign_that_nothing_was_done() {
 async fn what_cannot_be_looked_for_is_sent_once_or_its_outcome_is_unknown() {
     let world = World::running().await;
     let case = Case::new(&world, "killed-comment").await;
-    let tries = every_fault(&world, &case.credential, |id| case.comment(id)).await;
+    let tries = every_fault(&world, "comments", &case.credential, |id| case.comment(id)).await;
     assert!(tries.len() >= 5 * 5, "{}", tries.len());
     for (step, fault, sent, outcome) in &tries {
         let (state, evidence) = (&outcome.state, outcome.evidence.is_some());
@@ -164,7 +170,7 @@ async fn what_cannot_be_looked_for_is_sent_once_or_its_outcome_is_unknown() {
 async fn what_can_be_looked_for_is_done_exactly_once() {
     let world = World::running().await;
     let case = Case::new(&world, "killed-branch").await;
-    let tries = every_fault(&world, &case.credential, |id| case.branch(id)).await;
+    let tries = every_fault(&world, "branches", &case.credential, |id| case.branch(id)).await;
     for (step, fault, sent, outcome) in &tries {
         assert_eq!((*sent, outcome.state), (1, State::Succeeded), "{fault:?} at {step}");
     }

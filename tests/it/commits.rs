@@ -80,7 +80,7 @@ async fn whatever_fails_at_whichever_step_there_is_one_commit() {
         });
         json!({"id": id, "credential": credential, "call": action})
     };
-    let tries = every_fault(&world, &credential, message).await;
+    let tries = every_fault(&world, "commits", &credential, message).await;
     for (step, fault, sent, outcome) in &tries {
         assert_eq!((*sent, outcome.state), (1, State::Succeeded), "{fault:?} at {step}");
         assert_eq!(outcome.body.as_ref().expect("a body")["changed"], true, "{fault:?} at {step}");

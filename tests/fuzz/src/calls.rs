@@ -1,5 +1,7 @@
 //! What automations ask for, and what Bitbucket's API answers.
 
+use std::collections::BTreeMap;
+
 use bucketwheel::call::{Answer, ApiPath, Call, Judgement, Message, Method, judge, look};
 use url::Url;
 
@@ -43,23 +45,31 @@ fn stays(path: &ApiPath) {
     assert!(url.query().is_none() && url.fragment().is_none(), "{url}");
 }
 
-/// A line with the status, one with `Retry-After`, one with a link, and a body. Each answer has its class,
-/// its words are short, and no link leads out of the API.
+/// A line with the status and perhaps type and disposition of the body, one with `Retry-After`, one with a link, and
+/// a body. Each answer has its class, a page in its place does not say that anything was done, its words are short,
+/// and no link leads out of the API.
 pub fn api_answer(data: &[u8]) {
     let Some((status, rest)) = line(data) else { return };
     let Some((after, rest)) = line(rest) else { return };
     let Some((link, body)) = line(rest) else { return };
-    let Ok(status) = status.parse::<u16>() else { return };
-    let headers = [("retry-after".to_owned(), after.to_owned())].into();
-    let answer = Answer { status, headers, body: body.to_vec(), ..Answer::default() };
+    let mut words = status.splitn(3, ' ');
+    let Some(Ok(status)) = words.next().map(str::parse::<u16>) else { return };
+    let (kind, disposition) = (words.next().unwrap_or_default(), words.next());
+    let mut headers = BTreeMap::from([("retry-after".to_owned(), after.to_owned())]);
+    headers.extend(disposition.map(|disposition| ("content-disposition".to_owned(), disposition.to_owned())));
+    let content_type = kind.to_owned();
+    let answer = Answer { status, content_type, headers, body: body.to_vec(), ..Answer::default() };
+    let is_file = disposition.is_some_and(|words| words.to_ascii_lowercase().starts_with("attachment"));
+    let is_page = kind.eq_ignore_ascii_case("text/html") && !body.is_empty() && !is_file;
+    let outage = is_page && (200..300).contains(&status);
     for method in [Method::Get, Method::Post] {
         let judgement = judge(method, &answer);
-        assert_eq!(judgement == Judgement::Succeeded, matches!(status, 200..=299 | 304));
+        assert_eq!(judgement == Judgement::Succeeded, matches!(status, 200..=299 | 304) && !outage);
         match judgement {
             Judgement::Succeeded => {}
             Judgement::Unauthorized => assert_eq!(status, 401),
             Judgement::Unknown(problem) => {
-                assert!(status >= 500 && method.mutates());
+                assert!((status >= 500 || outage) && method.mutates());
                 assert!(problem.cause.len() < 200);
             }
             Judgement::Transient { problem, after, .. } => {

@@ -23,7 +23,7 @@ use crate::system::{Hook, System, client};
 use crate::way::Gate;
 use crate::weather::{Terms, forecast};
 use crate::webhooks::Journal;
-use crate::{Failure, calls, chains, clocks, webhooks};
+use crate::{Failure, calls, chains, shells, webhooks};
 
 /// What to do.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +68,11 @@ pub async fn chaos(chaos: Chaos, say: &(dyn Fn(&str) + Sync)) -> Result<Report, 
     fs::create_dir_all(&state)?;
     let state = fs::canonicalize(state)?;
     let clock = state.join("clock");
-    let library = clocks::library();
+    let library = shells::library();
     let binaries = bucketwheel_local::build().await?;
     let folder = state.join("binaries");
     fs::create_dir_all(&folder)?;
-    clocks::wrapped(&binaries, &folder, &clock, library)?;
+    shells::wrapped(&binaries, &folder, &clock, library)?;
     let options = Options {
         functions_endpoint: Some(gate.endpoint.clone()),
         binaries: Some(folder),

@@ -9,12 +9,12 @@
 mod calls;
 mod chains;
 mod chaos;
-mod clocks;
 mod dice;
 mod ledger;
 mod load;
 mod picture;
 mod processes;
+mod shells;
 mod soak;
 mod storm;
 mod system;

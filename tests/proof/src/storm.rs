@@ -12,7 +12,7 @@ use crate::processes::{functions, signal};
 use crate::system::System;
 use crate::way::Way;
 use crate::weather::{Episode, Fault, Forecast, fair};
-use crate::{Failure, clocks};
+use crate::{Failure, shells};
 
 /// What the storm works on.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl<'a> Storm<'a> {
         self.system.sandbox("PATCH", "behaviour", Some(fair())).await?;
         // The last kill, of those that may have a wrong clock.
         for process in functions(self.stand_in.load(Ordering::Relaxed)) {
-            if process.function == clocks::FUNCTION {
+            if process.function == shells::FUNCTION {
                 signal(process.id, "KILL").await;
             }
         }
