@@ -14,6 +14,7 @@ mod ledger;
 mod load;
 mod picture;
 mod processes;
+mod rest;
 mod shells;
 mod soak;
 mod storm;
